@@ -1,0 +1,152 @@
+"""Every setting of Triora, read once at an entry point from TRIORA_* and an optional file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.core.errors import ConfigProblem
+
+PREFIX = "TRIORA_"
+
+
+class Settings(BaseSettings):
+    """Read from the environment (prefix `TRIORA_`) and from `.env` in the working directory.
+
+    Build it with `load()`, which turns a wrong value into one clear line.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    # GitHub
+    app_id: int | None = Field(default=None, description="numeric id of the GitHub App")
+    private_key: SecretStr | None = Field(
+        default=None, description="the App's private key: PEM text, or the path of a PEM file"
+    )
+    webhook_secret: SecretStr | None = Field(default=None, description="secret of the webhook")
+    webhook_secret_previous: SecretStr | None = Field(
+        default=None, description="the secret before, still accepted during a rotation"
+    )
+    github_api_url: AnyHttpUrl = Field(
+        default=AnyHttpUrl("https://api.github.com"),
+        description="https://HOST/api/v3 for GitHub Enterprise Server",
+    )
+
+    # Where things are kept
+    data_dir: Path = Field(default=Path(".triora"), description="database, broker and weights")
+    database_url: str | None = Field(
+        default=None, description="postgresql+psycopg://…; SQLite in DATA_DIR without it"
+    )
+    broker_url: str | None = Field(
+        default=None, description="redis://…; an embedded Valkey in DATA_DIR without it"
+    )
+
+    # The model
+    model: str = Field(
+        default="smollm2-135m", description="preset name, or id or path of a causal language model"
+    )
+    adapter: str | None = Field(
+        default=None,
+        description="path of a LoRA adapter, or 'none'; the shipped one by default",
+    )
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threshold: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="least probability written if a model brings none",
+    )
+
+    # The work
+    batch_size: int = Field(default=16, ge=1, le=256, description="issues a worker claims at once")
+    lease_seconds: int = Field(default=300, ge=10, description="how long a claim holds")
+    max_attempts: int = Field(default=8, ge=1, description="tries before a row is dead")
+    grace_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        description="wait after an issue is opened or edited before it is triaged",
+    )
+    sweep_seconds: float = Field(default=5.0, gt=0, description="how often due work is looked for")
+    redelivery_seconds: float = Field(
+        default=300.0, gt=0, description="how often GitHub is asked for deliveries that failed"
+    )
+
+    host: str = Field(default="127.0.0.1", description="address the receiver listens on")
+    port: int = Field(default=8000, ge=0, le=65535, description="port the receiver listens on")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @property
+    def webhook_secrets(self) -> tuple[bytes, ...]:
+        """The accepted webhook secrets, newest first. ConfigProblem without one."""
+        kept = [
+            s.get_secret_value().encode()
+            for s in (self.webhook_secret, self.webhook_secret_previous)
+            if s is not None
+        ]
+        if not kept:
+            raise ConfigProblem(
+                f"{PREFIX}WEBHOOK_SECRET is not set: put the secret of the App's webhook there"
+            )
+        return tuple(kept)
+
+    @property
+    def private_key_pem(self) -> str:
+        """The PEM text of the App's key, read from the file when the setting is a path."""
+        if self.private_key is None:
+            raise ConfigProblem(
+                f"{PREFIX}PRIVATE_KEY is not set: put the App's PEM text or the path of its file there"
+            )
+        value = self.private_key.get_secret_value()
+        if value.lstrip().startswith("-----BEGIN"):
+            # One-line environments carry the line breaks as \n.
+            return value.replace("\\n", "\n")
+        try:
+            return Path(value).expanduser().read_text(encoding="ascii")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigProblem(
+                f"{PREFIX}PRIVATE_KEY is neither PEM text nor a readable file: {type(error).__name__}"
+            ) from error
+
+    @property
+    def require_app_id(self) -> int:
+        """The App's id. ConfigProblem without one."""
+        if self.app_id is None:
+            raise ConfigProblem(f"{PREFIX}APP_ID is not set: it stands on the App's settings page")
+        return self.app_id
+
+    @property
+    def api_url(self) -> str:
+        """Base of GitHub's REST API, without a trailing slash."""
+        return str(self.github_api_url).rstrip("/")
+
+    @property
+    def sql_url(self) -> str:
+        """SQLAlchemy URL of the database."""
+        return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'triora.db'}"
+
+    @property
+    def broker_socket(self) -> Path:
+        """Unix socket of the embedded Valkey."""
+        return self.data_dir.resolve() / "valkey.sock"
+
+    @property
+    def celery_broker_url(self) -> str:
+        """Broker URL as Celery takes it."""
+        return self.broker_url or f"redis+socket://{self.broker_socket}"
+
+
+def load(**overrides: object) -> Settings:
+    """Settings from environment, `.env` and `overrides`; ConfigProblem names what is wrong."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = [
+            f"{PREFIX}{'_'.join(str(part) for part in e['loc']).upper()}: {e['msg']}"
+            for e in error.errors()
+        ]
+        raise ConfigProblem("; ".join(lines)) from error

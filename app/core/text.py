@@ -1,0 +1,52 @@
+"""The text of an issue: what was filed, and the part of it a model gets to see."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from pydantic import BaseModel, ConfigDict
+
+# GitHub's own limits, in characters; longer input did not come from GitHub.
+MAX_TITLE = 1024
+MAX_BODY = 65536
+
+_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff\u202a-\u202e\u2066-\u2069]")
+_SPACE = re.compile(r"[ \t\r\n]+")
+
+
+class IssueText(BaseModel):
+    """Title and body exactly as GitHub sent them, cut at GitHub's own limits.
+
+    NUL is dropped: no database column and no tokenizer takes it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    title: str
+    body: str = ""
+
+    @classmethod
+    def of(cls, title: str | None, body: str | None) -> IssueText:
+        """From possibly absent, possibly oversized strings."""
+        return cls(
+            title=(title or "").replace("\x00", "")[:MAX_TITLE],
+            body=(body or "").replace("\x00", "")[:MAX_BODY],
+        )
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 (hex) of title and body; equal hashes are the same question to a model."""
+        return hashlib.sha256(
+            f"{self.title}\n\0\n{self.body}".encode("utf-8", "replace")
+        ).hexdigest()
+
+
+def visible(text: str) -> str:
+    """What a reader of the rendered issue sees, on one line.
+
+    Hidden HTML comments (issue templates are full of them) and control characters, bidirectional
+    overrides among them, go; white space becomes one space.
+    """
+    return _SPACE.sub(" ", _CONTROL.sub("", _COMMENT.sub(" ", text))).strip()
