@@ -71,6 +71,11 @@ class Settings(BaseSettings):
         ge=0,
         description="wait after an issue is opened or edited before it is triaged",
     )
+    write_spacing_seconds: float = Field(
+        default=1.0,
+        ge=0,
+        description="pause after each write to GitHub; it asks for 1 s, less only for a stand-in",
+    )
     sweep_seconds: float = Field(default=5.0, gt=0, description="how often due work is looked for")
     redelivery_seconds: float = Field(
         default=300.0, gt=0, description="how often GitHub is asked for deliveries that failed"

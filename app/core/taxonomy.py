@@ -4,12 +4,44 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from functools import cached_property
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Name = Annotated[str, Field(min_length=1, max_length=50, pattern=r"^\S(.*\S)?$")]
+
+
+# Labels that other software takes as an order to merge, to run untrusted code or to deploy. Issue
+# text steers which label we write, so these are never ours to write. Compared without case,
+# separators between words do not count.
+AUTOMATION_LABELS = frozenset(
+    {
+        "approved",
+        "auto merge",
+        "automerge",
+        "autosquash",
+        "autosubmit",
+        "ci run",
+        "deploy",
+        "lgtm",
+        "merge",
+        "merge queue",
+        "merge when ready",
+        "ok to merge",
+        "ok to test",
+        "publish",
+        "ready to merge",
+        "release",
+        "run ci",
+        "run tests",
+        "safe to merge",
+        "safe to test",
+        "trigger ci",
+    }
+)
+_SEPARATORS = re.compile(r"[\s:/_.-]+")
 
 
 class Label(BaseModel):
@@ -25,6 +57,13 @@ class Label(BaseModel):
     github: Name
     description: str = Field(max_length=100)
     color: str = Field(pattern=r"^[0-9a-f]{6}$")
+
+    @field_validator("github")
+    @classmethod
+    def _starts_nothing(cls, name: str) -> str:
+        if _SEPARATORS.sub(" ", name.casefold()).strip() in AUTOMATION_LABELS:
+            raise ValueError(f"label {name!r} starts automation: choose another name")
+        return name
 
 
 class Dimension(BaseModel):

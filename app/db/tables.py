@@ -242,3 +242,17 @@ class LabelEvent(Base):
     actor: Mapped[str] = mapped_column(String(100))
     actor_type: Mapped[str] = mapped_column(String(20))
     happened_at: Mapped[datetime]
+
+
+class SeenLabel(Base):
+    """A label of the taxonomy that stood in a repository when we wrote, found there or created.
+
+    If such a label is missing later, somebody deleted or renamed it: it is not created again.
+    """
+
+    __tablename__ = "seen_label"
+
+    repository_id: Mapped[int] = mapped_column(ForeignKey("repository.id"), primary_key=True)
+    # Folded: GitHub compares label names without case.
+    name: Mapped[str] = mapped_column(String(50), primary_key=True)
+    seen_at: Mapped[datetime]
