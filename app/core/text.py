@@ -13,7 +13,8 @@ MAX_BODY = 65536
 
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff\u202a-\u202e\u2066-\u2069]")
-_SPACE = re.compile(r"[ \t\r\n]+")
+_BREAK = re.compile(r"[\r\n]+")
+_BLANK = re.compile(r"[ \t]+")
 
 
 class IssueText(BaseModel):
@@ -43,10 +44,17 @@ class IssueText(BaseModel):
         ).hexdigest()
 
 
-def visible(text: str) -> str:
-    """What a reader of the rendered issue sees, on one line.
+def visible_lines(text: str) -> list[str]:
+    """What a reader of the rendered issue sees, line by line, without empty lines.
 
     Hidden HTML comments (issue templates are full of them) and control characters, bidirectional
-    overrides among them, go; white space becomes one space.
+    overrides among them, go; runs of white space become one space.
     """
-    return _SPACE.sub(" ", _CONTROL.sub("", _COMMENT.sub(" ", text))).strip()
+    shown = _CONTROL.sub("", _COMMENT.sub(" ", text))
+    lines = (_BLANK.sub(" ", line).strip() for line in _BREAK.split(shown))
+    return [line for line in lines if line]
+
+
+def visible(text: str) -> str:
+    """`visible_lines` on one line."""
+    return " ".join(visible_lines(text))
