@@ -51,7 +51,9 @@ def confusion(truth: Ints, predicted: Ints, k: int, weights: Ints | None = None)
     weights = ones(len(truth)) if weights is None else weights
     cell = np.zeros((len(truth), k * k), dtype=np.int64)
     cell[np.arange(len(truth)), truth * k + predicted] = 1
-    return (weights @ cell).reshape(-1, k, k)
+    # Whole numbers far below 2**53: floats are exact here, and multiply ten times as fast.
+    counts = weights.astype(np.float64) @ cell.astype(np.float64)
+    return counts.astype(np.int64).reshape(-1, k, k)
 
 
 def accuracy(counts: Ints) -> Floats:
@@ -179,11 +181,12 @@ def wilson(hits: int, n: int, level: float = LEVEL) -> tuple[float, float]:
 def _bin(confidence: Floats) -> Ints:
     # (low, high]: a confidence of exactly 0.9 belongs with those below it, 0 with the first.
     upper = np.ceil(confidence * BINS - 1e-9).astype(np.int64)
-    return np.asarray(np.clip(upper - 1, 0, BINS - 1))
+    bins: Ints = np.clip(upper - 1, 0, BINS - 1)
+    return bins
 
 
 def _ratio(above: Any, below: Any) -> Floats:
-    above, below = np.broadcast_arrays(
-        np.asarray(above, dtype=np.float64), np.asarray(below, dtype=np.float64)
-    )
-    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below != 0)
+    shape = np.broadcast_shapes(np.shape(above), np.shape(below))
+    found: Floats = np.full(shape, np.nan)
+    np.divide(above, below, out=found, where=np.broadcast_to(np.asarray(below) != 0, shape))
+    return found

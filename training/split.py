@@ -92,8 +92,9 @@ def _joined(alike: Sequence[int], groups: Sequence[str]) -> list[int]:
     changed = True
     while changed:
         lowest: dict[str | int, int] = {}
-        for key, unit in [*zip(groups, unit_of, strict=True), *zip(alike, unit_of, strict=True)]:
-            lowest[key] = min(unit, lowest.get(key, unit))
+        for group, cluster, unit in zip(groups, alike, unit_of, strict=True):
+            lowest[group] = min(unit, lowest.get(group, unit))
+            lowest[cluster] = min(unit, lowest.get(cluster, unit))
         joined = [
             min(lowest[group], lowest[cluster])
             for group, cluster in zip(groups, alike, strict=True)
