@@ -1,0 +1,150 @@
+"""One way to the database: an engine with safe pragmas, and the only commit in the house."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, TimeoutError
+from sqlalchemy.orm import Session
+
+from app.core.errors import ConfigProblem
+
+# How long a writer waits for another one, in seconds.
+BUSY_SECONDS = 5
+_EXAMPLES = "write sqlite:////path/triora.db or postgresql+psycopg://USER:PASSWORD@HOST/NAME"
+_BEGIN = "triora_begin"
+
+
+class Database:
+    """An engine on SQLite (a file) or PostgreSQL (psycopg 3). Connects to nothing yet.
+
+    A writer waits up to `wait_seconds` for its turn (SQLite) or for a connection (PostgreSQL).
+    Raises ConfigProblem for a URL that is not one of the two.
+    """
+
+    def __init__(self, url: str, wait_seconds: int = BUSY_SECONDS) -> None:
+        self.url = parse(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        make = _sqlite_engine if self.is_sqlite else _postgres_engine
+        self.engine = make(self.url, wait_seconds)
+        self._writing = self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+        # SQLite has one writer. Threads of one process queue here and are woken at once; in
+        # SQLite's own busy handler they would sleep for up to 100 ms at a time.
+        self._turn = threading.Lock() if self.is_sqlite else None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A session that commits at the end and rolls back on an error; rows stay readable after.
+
+        On SQLite it holds the write lock from the start, so a read in it is never stale. Do not
+        nest. Raises SQLAlchemy's DBAPIError or TimeoutError when the database does not answer.
+        """
+        with (
+            self._my_turn(),
+            Session(self._writing, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session that sees one state of the database and keeps no writer waiting."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def _my_turn(self) -> Iterator[None]:
+        if self._turn is None:
+            yield
+            return
+        if not self._turn.acquire(timeout=BUSY_SECONDS):
+            raise TimeoutError(f"another writer kept the database for over {BUSY_SECONDS} s")
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def check(self) -> None:
+        """Connect once. ConfigProblem says what to do when the database does not answer."""
+        try:
+            with self.engine.connect() as connection:
+                connection.execute(text("SELECT 1"))
+        except (DBAPIError, TimeoutError) as error:
+            raise unreachable(self.url, error) from error
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+
+def parse(url: str) -> URL:
+    """The SQLAlchemy URL of a setting; plain postgresql:// means psycopg 3."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigProblem(f"TRIORA_DATABASE_URL is not a database URL: {_EXAMPLES}") from error
+    if parsed.drivername in ("postgres", "postgresql"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
+        raise ConfigProblem(
+            f"TRIORA_DATABASE_URL: {parsed.drivername} is not supported: {_EXAMPLES}"
+        )
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise ConfigProblem(f"TRIORA_DATABASE_URL: SQLite needs a file: {_EXAMPLES}")
+    return parsed
+
+
+def unreachable(url: URL, error: Exception) -> ConfigProblem:
+    """What to tell the operator; the first line of the driver's words, and never the password."""
+    said = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+    where = url.render_as_string(hide_password=True)
+    return ConfigProblem(
+        f"the database {where} does not answer ({said}): "
+        "is it running, and is TRIORA_DATABASE_URL right?"
+    )
+
+
+def _sqlite_engine(url: URL, wait_seconds: int) -> Engine:
+    # `timeout` is SQLite's busy_timeout; it holds for the pragmas below as well.
+    engine = _create(url, connect_args={"timeout": wait_seconds})
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _postgres_engine(url: URL, wait_seconds: int) -> Engine:
+    return _create(
+        url,
+        connect_args={"connect_timeout": BUSY_SECONDS},
+        pool_pre_ping=True,
+        pool_size=8,
+        max_overflow=4,
+        pool_timeout=wait_seconds,
+    )
+
+
+def _create(url: URL, **options: Any) -> Engine:
+    try:
+        return create_engine(url, **options)
+    except (ArgumentError, NoSuchModuleError, ImportError, TypeError, ValueError) as error:
+        raise ConfigProblem(f"TRIORA_DATABASE_URL: {error}; {_EXAMPLES}") from error
+
+
+def _set_pragmas(connection: Any, _record: object) -> None:
+    # sqlite3 would begin transactions by itself, too late and only for some statements.
+    connection.isolation_level = None
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin(connection: Connection) -> None:
+    # A deferred BEGIN that reads first and writes later fails at once when somebody wrote between.
+    connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
