@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import tempfile
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -11,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from app.core.errors import ConfigProblem
 
 PREFIX = "TRIORA_"
+SOCKET_BYTES = 103
 
 
 class Settings(BaseSettings):
@@ -104,7 +109,7 @@ class Settings(BaseSettings):
         """The PEM text of the App's key, read from the file when the setting is a path."""
         if self.private_key is None:
             raise ConfigProblem(
-                f"{PREFIX}PRIVATE_KEY is not set: put the App's PEM text or the path of its file there"
+                f"{PREFIX}PRIVATE_KEY is not set: put the App's PEM text there, or its file's path"
             )
         value = self.private_key.get_secret_value()
         if value.lstrip().startswith("-----BEGIN"):
@@ -114,7 +119,8 @@ class Settings(BaseSettings):
             return Path(value).expanduser().read_text(encoding="ascii")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigProblem(
-                f"{PREFIX}PRIVATE_KEY is neither PEM text nor a readable file: {type(error).__name__}"
+                f"{PREFIX}PRIVATE_KEY is neither PEM text nor a readable file: "
+                f"{type(error).__name__}"
             ) from error
 
     @property
@@ -136,13 +142,24 @@ class Settings(BaseSettings):
 
     @property
     def broker_socket(self) -> Path:
-        """Unix socket of the embedded Valkey."""
-        return self.data_dir.resolve() / "valkey.sock"
+        """Unix socket of the embedded Valkey.
+
+        In DATA_DIR, or, where that path is too long for a socket (107 bytes on Linux, 103 on
+        macOS), in a directory of this user under the temporary directory.
+        """
+        directory = self.data_dir.resolve()
+        beside = directory / "valkey.sock"
+        if len(os.fsencode(beside)) <= SOCKET_BYTES:
+            return beside
+        name = f"{hashlib.sha256(os.fsencode(directory)).hexdigest()[:16]}.sock"
+        private = f"triora-{os.getuid()}"
+        short = Path(tempfile.gettempdir()) / private / name
+        return short if len(os.fsencode(short)) <= SOCKET_BYTES else Path("/tmp") / private / name  # noqa: S108
 
     @property
     def celery_broker_url(self) -> str:
         """Broker URL as Celery takes it."""
-        return self.broker_url or f"redis+socket://{self.broker_socket}"
+        return self.broker_url or f"redis+socket://{quote(str(self.broker_socket))}"
 
 
 def load(**overrides: object) -> Settings:

@@ -1,0 +1,152 @@
+"""Everything on one machine: receiver, triage worker, label writer, scheduler and broker.
+
+Supervisor (another library's work) keeps the processes running; this module decides which, makes
+sure that there is one `triora up` a DATA_DIR, and ends what a killed one left behind.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import structlog
+
+from app import broker, pidfile
+from app.core.errors import ConfigProblem
+from app.core.settings import PREFIX, Settings
+from app.supervise import say
+
+log = structlog.get_logger()
+
+STRAY_SECONDS = 10.0
+# A worker finishes its batch first; what it cannot finish, its lease hands to the next one.
+STOP_SECONDS = 40
+
+
+@dataclass(frozen=True)
+class Program:
+    """One process: its arguments, and when it starts and (in reverse) stops."""
+
+    name: str
+    arguments: tuple[str, ...]
+    order: int
+    directory: str | None = None
+
+
+def programs(settings: Settings) -> list[Program]:
+    """The processes of one machine. The broker only when BROKER_URL names none."""
+    triora = str(Path(sys.executable).with_name("triora"))
+    listen = ("--host", settings.host, "--port", str(settings.port))
+    ours = [
+        Program("labels", (triora, "worker", "--queue", "label", "--queue", "upkeep"), 20),
+        Program("triage", (triora, "worker", "--queue", "triage"), 20),
+        Program("scheduler", (triora, "worker", "--beat"), 30),
+        Program("receiver", (triora, "serve", *listen), 40),
+    ]
+    if settings.broker_url is None:
+        ours.insert(0, Program("broker", tuple(broker.command(settings)), 10))
+    return ours
+
+
+def check(settings: Settings) -> None:
+    """ConfigProblem for what would only show later, in the log of a process."""
+    _ = settings.require_app_id, settings.private_key_pem, settings.webhook_secrets
+    if importlib.util.find_spec("torch") is None:
+        raise ConfigProblem("the worker is not installed: pip install 'triora[worker]'")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise ConfigProblem(
+                f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): choose "
+                f"another {PREFIX}PORT or {PREFIX}HOST"
+            ) from error
+
+
+def claim(settings: Settings) -> None:
+    """Become the one `triora up` of DATA_DIR, and end what a killed one left running."""
+    run = run_directory(settings)
+    try:
+        pidfile.take(run / "up.pid")
+    except pidfile.Held as error:
+        raise ConfigProblem(
+            f"`triora up` already runs on {settings.data_dir} (process {error.pid}): end that one, "
+            f"or choose another {PREFIX}DATA_DIR"
+        ) from error
+    for path in sorted(run.glob("*.pid")):
+        if path.name == "up.pid":
+            continue
+        pid = pidfile.end(path, STRAY_SECONDS)
+        if pid is not None:
+            say("up", f"ended {path.stem} (process {pid}), left over from a run that was killed")
+
+
+def become_supervisor(settings: Settings, environment: Mapping[str, str]) -> NoReturn:
+    """Replace this process by Supervisor. `claim` comes first: its lock lives on."""
+    path = run_directory(settings) / "supervisord.conf"
+    path.write_text(render(settings), encoding="utf-8")
+    if settings.broker_url is None:
+        os.set_inheritable(broker.join(settings), True)
+    os.execve(  # noqa: S606 (no shell is wanted)
+        sys.executable,
+        [sys.executable, "-m", "app.supervise", str(path)],
+        # The processes are told where the broker is, so that none of them starts one.
+        {**environment, f"{PREFIX}BROKER_URL": settings.celery_broker_url},
+    )
+
+
+def run_directory(settings: Settings) -> Path:
+    """Where pid files and the supervisor's configuration lie."""
+    directory = settings.data_dir.resolve() / "run"
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+def render(settings: Settings) -> str:
+    """Configuration of Supervisor for `programs`."""
+    run = run_directory(settings)
+    head = f"""[supervisord]
+nodaemon = true
+silent = true
+logfile = {_plain(run / "supervisord.log")}
+logfile_maxbytes = 1MB
+logfile_backups = 1
+pidfile = {_plain(run / "supervisord.number")}
+childlogdir = {_plain(run)}
+"""
+    return head + "".join(_section(program, run) for program in programs(settings))
+
+
+def _section(program: Program, run: Path) -> str:
+    launched = (sys.executable, "-m", "app.launch", str(run / f"{program.name}.pid"))
+    return f"""
+[program:{program.name}]
+command = {" ".join(_quoted(part) for part in (*launched, *program.arguments))}
+priority = {program.order}
+autorestart = true
+startsecs = 1
+startretries = 5
+stopwaitsecs = {STOP_SECONDS}
+stopasgroup = true
+killasgroup = true
+redirect_stderr = true
+stdout_logfile = NONE
+stdout_events_enabled = true
+"""
+
+
+def _quoted(text: str) -> str:
+    # Supervisor expands % and then splits as a shell does; its comments begin with " ;".
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{escaped}"'
+
+
+def _plain(path: Path) -> str:
+    return str(path).replace("%", "%%")
