@@ -1,0 +1,193 @@
+"""What we say to GitHub, as the App itself and as one of its installations."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from githubkit.auth import AppAuthStrategy, AppInstallationAuthStrategy
+from pydantic import BaseModel, ValidationError
+
+from app.core.errors import ConfigProblem, GitHubUnavailable, Gone, NotPermitted
+from app.core.settings import Settings
+from app.core.taxonomy import Label
+from app.github.connection import Connection
+from app.github.models import (
+    HookDelivery,
+    Identity,
+    Issue,
+    IssueEvent,
+    RepositoryLabel,
+    RepositoryName,
+)
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class AppClient:
+    """Calls as the GitHub App, and the way to its installations. Threads may share it."""
+
+    def __init__(self, app_id: int, private_key: str, api_url: str) -> None:
+        """`private_key` is PEM text; ConfigProblem if it is none."""
+        _check_key(private_key)
+        self.app_id = app_id
+        self._key = private_key
+        self._api_url = api_url
+        self._connection = Connection(AppAuthStrategy(app_id, private_key), api_url)
+        self._installations: dict[int, Connection] = {}
+        self._lock = threading.Lock()
+        self._identity: Identity | None = None
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> AppClient:
+        """ConfigProblem if id or key are missing or wrong."""
+        return cls(settings.require_app_id, settings.private_key_pem, settings.api_url)
+
+    def identity(self) -> Identity:
+        """Who GitHub says we are; asked once."""
+        if self._identity is None:
+            self._identity = _read(Identity, self._connection.get("/app"))
+        return self._identity
+
+    def deliveries(
+        self, *, status: str | None = None, max_pages: int = 10
+    ) -> Iterator[HookDelivery]:
+        """GitHub's attempts to hand us webhooks, newest first; `status` is success or failure."""
+        params = {"status": status} if status else {}
+        for item in self._connection.items("/app/hook/deliveries", max_pages=max_pages, **params):
+            yield _read(HookDelivery, item)
+
+    def delivery(self, delivery_id: int) -> dict[str, Any]:
+        """One attempt with its whole request and response."""
+        found: dict[str, Any] = self._connection.get(f"/app/hook/deliveries/{delivery_id}")
+        return found
+
+    def redeliver(self, delivery_id: int) -> None:
+        """Ask GitHub to hand one delivery over again, under its old GUID."""
+        self._connection.send("POST", f"/app/hook/deliveries/{delivery_id}/attempts")
+
+    @contextmanager
+    def installation(self, installation_id: int) -> Iterator[InstallationClient]:
+        """Calls as one installation, on one kept connection while inside."""
+        connection = self._connection_of(installation_id)
+        with connection.kept_open():
+            yield InstallationClient(connection)
+
+    def _connection_of(self, installation_id: int) -> Connection:
+        # One for each installation and process, since it keeps the installation's token.
+        with self._lock:
+            if installation_id not in self._installations:
+                auth = AppInstallationAuthStrategy(self.app_id, self._key, installation_id)
+                self._installations[installation_id] = Connection(auth, self._api_url)
+            return self._installations[installation_id]
+
+
+class InstallationClient:
+    """Calls as one installation. `repository` is always owner/name.
+
+    Every call raises GitHubUnavailable (RepositoryMoved among it), NotPermitted or Gone.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def repository(self, repository_id: int) -> RepositoryName:
+        """A repository by its lasting id, under whatever name it has now."""
+        return _read(RepositoryName, self._connection.get(f"/repositories/{repository_id}"))
+
+    def bot_id(self, slug: str) -> int | None:
+        """Numeric id of the App's own bot user; None where GitHub does not know it."""
+        try:
+            found = self._connection.get(f"/users/{quote(f'{slug}[bot]', safe='')}")
+        except Gone:
+            return None
+        return int(found["id"])
+
+    def issue(self, repository: str, number: int) -> Issue:
+        """The issue as it is now, labels included."""
+        return _read(Issue, self._connection.get(f"/repos/{repository}/issues/{number}"))
+
+    def issue_labels(self, repository: str, number: int) -> list[RepositoryLabel]:
+        """The labels the issue carries now."""
+        path = f"/repos/{repository}/issues/{number}/labels"
+        return [_read(RepositoryLabel, item) for item in self._connection.items(path)]
+
+    def issue_events(self, repository: str, number: int) -> list[IssueEvent]:
+        """What happened to the issue, oldest first."""
+        path = f"/repos/{repository}/issues/{number}/events"
+        return [_read(IssueEvent, item) for item in self._connection.items(path)]
+
+    def repository_labels(
+        self, repository: str, *, max_pages: int = 100
+    ) -> Iterator[RepositoryLabel]:
+        """The repository's labels, page by page."""
+        for item in self._connection.items(f"/repos/{repository}/labels", max_pages=max_pages):
+            yield _read(RepositoryLabel, item)
+
+    def issues_since(self, repository: str, since: datetime) -> Iterator[Issue]:
+        """Issues (no pull requests) updated at `since` or later, oldest first."""
+        at = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        path = f"/repos/{repository}/issues"
+        for item in self._connection.items(
+            path, state="all", since=at, sort="updated", direction="asc"
+        ):
+            issue = _read(Issue, item)
+            if issue.pull_request is None:
+                yield issue
+
+    def create_label(self, repository: str, label: Label) -> None:
+        """Create a label with colour and description; done already if somebody was faster."""
+        body = {"name": label.github, "color": label.color, "description": label.description}
+        try:
+            self._connection.send("POST", f"/repos/{repository}/labels", body)
+        except NotPermitted:
+            # 422 already_exists and every other refusal look alike: look whether it is there.
+            if not self.has_label(repository, label.github):
+                raise
+
+    def has_label(self, repository: str, name: str) -> bool:
+        """True if the repository has a label of that name, in whatever case."""
+        try:
+            self._connection.get(f"/repos/{repository}/labels/{quote(name, safe='')}")
+        except Gone:
+            return False
+        return True
+
+    def add_labels(self, repository: str, number: int, names: list[str]) -> list[str]:
+        """Add labels to an issue, never take any away; all labels it carries afterwards."""
+        answer = self._connection.send(
+            "POST", f"/repos/{repository}/issues/{number}/labels", {"labels": names}
+        )
+        return [_read(RepositoryLabel, item).name for item in answer or ()]
+
+    def remove_label(self, repository: str, number: int, name: str) -> None:
+        """Take one label off an issue; done already if it is not there."""
+        path = f"/repos/{repository}/issues/{number}/labels/{quote(name, safe='')}"
+        try:
+            self._connection.send("DELETE", path)
+        except Gone:
+            return
+
+
+def _check_key(private_key: str) -> None:
+    try:
+        load_pem_private_key(private_key.encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise ConfigProblem(
+            "TRIORA_PRIVATE_KEY is not a PEM private key: download a new one from the App's page"
+        ) from error
+
+
+def _read(model: type[M], answer: Any) -> M:
+    try:
+        return model.model_validate(answer)
+    except ValidationError as error:
+        # The fields by name only: their values may be issue text.
+        fields = ", ".join(sorted({".".join(map(str, e["loc"])) for e in error.errors()}))
+        raise GitHubUnavailable(f"GitHub's answer lacks what we need: {fields}") from error

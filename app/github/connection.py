@@ -1,0 +1,141 @@
+"""One identity's way to GitHub's REST API: every failure an error of ours, every answer JSON."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+import httpx
+import structlog
+from githubkit import GitHub, Response
+from githubkit.auth import BaseAuthStrategy
+from githubkit.cache import MemCacheStrategy
+from githubkit.exception import GitHubException
+
+from app.core.errors import GitHubUnavailable
+from app.github import failures
+
+log = structlog.get_logger()
+
+TIMEOUT_SECONDS = 10.0
+PER_PAGE = 100
+# Past this the list is an attack or a mistake: 5,000 events on one issue.
+MAX_PAGES = 50
+
+
+class Connection:
+    """Calls as one identity (the App or one of its installations).
+
+    githubkit signs in and keeps the token; what it would do about failures is switched off: it
+    would sleep through rate limits inside the worker, follow a 301 on POST as a GET that looks
+    like success, and keep a revoked token. Calls raise GitHubUnavailable, NotPermitted or Gone.
+    """
+
+    def __init__(self, auth: BaseAuthStrategy, api_url: str) -> None:
+        # Of our own, so that dropping a token drops no other identity's.
+        self._tokens = MemCacheStrategy()
+        self._base = httpx.URL(api_url.rstrip("/") + "/")
+        self._github = GitHub(
+            auth,
+            base_url=api_url,
+            user_agent=f"triora/{version('triora')}",
+            timeout=TIMEOUT_SECONDS,
+            follow_redirects=False,
+            http_cache=False,
+            auto_retry=False,
+            cache_strategy=self._tokens,
+            ssl_verify=_tls(),
+        )
+
+    @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """Calls of this thread inside share one TCP connection. Do not nest."""
+        with self._github:
+            yield
+
+    def get(self, path: str, **params: Any) -> Any:
+        """The decoded JSON of one GET."""
+        return _json(self._call("GET", path, params=params))
+
+    def send(self, method: str, path: str, json: Any | None = None) -> Any:
+        """The decoded JSON of one POST, PATCH or DELETE; None for an answer without a body."""
+        response = self._call(method, path, json=json)
+        return _json(response) if response.content else None
+
+    def items(
+        self, path: str, *, max_pages: int = MAX_PAGES, **params: Any
+    ) -> Iterator[dict[str, Any]]:
+        """Every item of a paginated list, page by page as needed."""
+        url, query = path, {"per_page": PER_PAGE, **params}
+        for _ in range(max_pages):
+            response = self._call("GET", url, params=query)
+            yield from _json(response)
+            following = self._next(response.raw_response)
+            if following is None:
+                return
+            url, query = following, {}
+        log.warning("github.list_cut", pages=max_pages)
+
+    def _next(self, response: httpx.Response) -> str | None:
+        link = response.links.get("next", {}).get("url")
+        if link is None:
+            return None
+        # The token goes to the host the operator named and to no other.
+        target = httpx.URL(link)
+        if (target.scheme, target.host, target.port) != (
+            self._base.scheme,
+            self._base.host,
+            self._base.port,
+        ):
+            raise GitHubUnavailable("GitHub's list continues on another host: refused")
+        return link
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        json: Any | None = None,
+    ) -> Response[Any]:
+        try:
+            response = self._request(method, path, params, json)
+        except (GitHubException, ValueError) as error:
+            # ValueError: githubkit reads rate limit headers as numbers, whatever stands there.
+            raise failures.from_exception(error) from error
+        if not response.is_success:
+            raise failures.from_response(response.raw_response)
+        return response
+
+    def _request(
+        self, method: str, path: str, params: Mapping[str, Any] | None, json: Any | None
+    ) -> Response[Any]:
+        def once() -> Response[Any]:
+            return self._github.request(method, path.lstrip("/"), params=params or None, json=json)
+
+        try:
+            return once()
+        except GitHubException as error:
+            failed = failures.failed_response(error)
+            if failed is None or failed.status_code != 401:
+                raise
+        # The token was revoked before its time; githubkit would offer it until it expires.
+        log.info("github.token_dropped")
+        self._tokens.cleanup()
+        return once()
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    # Building one costs tens of milliseconds; httpx would do it for every client.
+    return httpx.create_ssl_context()
+
+
+def _json(response: Response[Any]) -> Any:
+    try:
+        return response.json()
+    except ValueError as error:
+        raise GitHubUnavailable("GitHub's answer could not be read") from error

@@ -1,0 +1,121 @@
+"""Turns every way a call to GitHub can fail into one error of our tree, in words to act on.
+
+GitHubUnavailable      try again at `retry_at`
+└── RepositoryMoved    ask for the repository by its id, it has another name now
+NotPermitted           no, until an owner acts
+Gone                   nothing there any more
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pydantic
+from githubkit.exception import GitHubException, RequestError, RequestFailed, RequestTimeout
+
+from app.core.errors import GitHubUnavailable, Gone, NotPermitted, TriageError
+
+# GitHub asks for at least a minute after a secondary limit that names no time.
+SECONDARY_WAIT = timedelta(seconds=60)
+# Our clock and GitHub's may differ a little.
+RESET_MARGIN = timedelta(seconds=1)
+_SECONDARY_WORDS = ("secondary rate limit", "abuse detection", "too many requests")
+
+
+class RepositoryMoved(GitHubUnavailable):
+    """GitHub answered 301: the repository was renamed or transferred."""
+
+
+def from_exception(error: GitHubException | ValueError) -> TriageError:
+    """The error of our tree for whatever githubkit raised.
+
+    Failures while it fetches a token arrive wrapped in a plain RequestError; they are unwrapped.
+    """
+    failed = failed_response(error)
+    if failed is not None:
+        return from_response(failed)
+    root = _root(error)
+    if isinstance(root, RequestTimeout | httpx.TimeoutException):
+        return GitHubUnavailable("GitHub did not answer in time")
+    if isinstance(root, httpx.HTTPError):
+        return GitHubUnavailable(f"the connection to GitHub failed ({type(root).__name__})")
+    if isinstance(root, pydantic.ValidationError | ValueError):
+        return GitHubUnavailable("GitHub's answer could not be read")
+    raise error
+
+
+def failed_response(error: BaseException) -> httpx.Response | None:
+    """The HTTP answer behind an exception of githubkit's, None if there was none."""
+    root = _root(error)
+    return root.response.raw_response if isinstance(root, RequestFailed) else None
+
+
+def from_response(response: httpx.Response) -> TriageError:
+    """The error of our tree for an answer that is not a 2xx."""
+    status = response.status_code
+    said = _message(response)
+    if status in (403, 429):
+        limit = _rate_limit(response, said)
+        if limit is not None:
+            return limit
+    if response.is_redirect:
+        return RepositoryMoved(f"the repository has another name now ({status})")
+    if status >= 500:
+        return GitHubUnavailable(f"GitHub answered {status}")
+    if status in (404, 410):
+        return Gone(f"GitHub answered {status}: {said or 'not there'}")
+    if status == 401:
+        return NotPermitted(
+            "GitHub does not accept the App's credentials (401): check TRIORA_APP_ID, "
+            "TRIORA_PRIVATE_KEY and this machine's clock"
+        )
+    return NotPermitted(f"GitHub refused ({status}): {said or 'no reason given'}")
+
+
+def _rate_limit(response: httpx.Response, said: str) -> GitHubUnavailable | None:
+    after = _seconds(response.headers.get("retry-after"))
+    spent = response.headers.get("x-ratelimit-remaining") == "0"
+    reset = _seconds(response.headers.get("x-ratelimit-reset"))
+    secondary = any(word in said.casefold() for word in _SECONDARY_WORDS)
+    now = datetime.now(UTC)
+    if after is not None:
+        return _limited("secondary rate limit", now + timedelta(seconds=after))
+    if spent and not secondary:
+        reached = datetime.fromtimestamp(reset, UTC) if reset else now + SECONDARY_WAIT
+        return _limited("rate limit used up", max(reached, now) + RESET_MARGIN)
+    if secondary or response.status_code == 429:
+        return _limited("secondary rate limit", now + SECONDARY_WAIT)
+    return None
+
+
+def _limited(what: str, retry_at: datetime) -> GitHubUnavailable:
+    return GitHubUnavailable(
+        f"{what}, GitHub asks to wait until {retry_at:%H:%M:%S} UTC",
+        retry_at=retry_at,
+        limited=True,
+    )
+
+
+def _seconds(value: str | None) -> float | None:
+    # Some proxies answer with a date here; then GitHub's default applies.
+    try:
+        return max(float(value), 0.0) if value is not None else None
+    except ValueError:
+        return None
+
+
+def _message(response: httpx.Response) -> str:
+    """GitHub's own words, cut; they name the endpoint's rule, never the issue."""
+    try:
+        body = response.json()
+    except ValueError:
+        return ""
+    said = body.get("message") if isinstance(body, dict) else None
+    return str(said)[:200] if said else ""
+
+
+def _root(error: BaseException) -> BaseException:
+    while isinstance(error, RequestError) and not isinstance(error, RequestFailed | RequestTimeout):
+        error = error.exc
+    return error

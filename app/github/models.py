@@ -1,0 +1,108 @@
+"""What we read of GitHub's answers: the few fields in use, and nothing else has to be there.
+
+Unknown fields are ignored and absent optional ones are filled, since GitHub Enterprise Server is
+years older than github.com and both keep adding fields.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Actor(_Answer):
+    """Who did something. `type` is User, Bot, Organization or Mannequin."""
+
+    id: int
+    login: str
+    type: str = "User"
+
+
+class RepositoryLabel(_Answer):
+    """A label as a repository or an issue carries it."""
+
+    name: str
+    color: str | None = None
+    description: str | None = None
+
+
+class Issue(_Answer):
+    """An issue (or pull request: GitHub's lists hold both) with its labels."""
+
+    number: int
+    title: str = ""
+    body: str | None = None
+    state: str = "open"
+    locked: bool = False
+    labels: tuple[RepositoryLabel, ...] = ()
+    user: Actor | None = None
+    created_at: datetime
+    updated_at: datetime
+    pull_request: dict[str, Any] | None = None
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _named(cls, labels: Any) -> Any:
+        # GitHub's schema allows a label to be its bare name.
+        return [{"name": x} if isinstance(x, str) else x for x in labels or ()]
+
+    @property
+    def closed(self) -> bool:
+        """True once somebody closed it."""
+        return self.state == "closed"
+
+
+class App(_Answer):
+    """A GitHub App."""
+
+    id: int
+
+
+class IssueEvent(_Answer):
+    """Something that happened to an issue; `label` is there for labeled and unlabeled."""
+
+    id: int
+    event: str
+    actor: Actor | None = None
+    label: RepositoryLabel | None = None
+    app: App | None = Field(default=None, alias="performed_via_github_app")
+    created_at: datetime
+
+
+class Identity(_Answer):
+    """Who we are: the App's id and slug, and the numeric id of its bot user if GitHub told it."""
+
+    id: int
+    slug: str = ""
+    bot_id: int | None = None
+
+
+class RepositoryName(_Answer):
+    """A repository's lasting id and its present name."""
+
+    id: int
+    full_name: str
+
+
+class HookDelivery(_Answer):
+    """One attempt of GitHub's to hand a webhook to us; redeliveries share the GUID."""
+
+    id: int
+    guid: str
+    delivered_at: datetime
+    redelivery: bool = False
+    status: str = ""
+    status_code: int = 0
+    event: str
+    action: str | None = None
+
+    @property
+    def arrived(self) -> bool:
+        """True if we answered this attempt with a 2xx."""
+        return 200 <= self.status_code < 300
