@@ -47,6 +47,22 @@ def current(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+def require_migrated(database: Database) -> str:
+    """The revision of the schema. ConfigProblem unless it is the one this version needs."""
+    path = Path(str(database.url.database))
+    if database.is_sqlite and not path.exists():
+        raise ConfigProblem(f"{path} does not exist yet: run `triora migrate` or `triora up`")
+    database.check()
+    with database.engine.connect() as connection:
+        revision = current(connection)
+    if revision != head():
+        raise ConfigProblem(
+            f"the database is at revision {revision}, this version needs {head()}: run "
+            "`triora migrate`"
+        )
+    return head()
+
+
 @cache
 def head() -> str:
     """The revision this version of Triora needs."""

@@ -112,6 +112,16 @@ def bury(session: Session, row: Claimed, error: str) -> bool:
     return _write(session, row, state=State.DEAD, error=_cut(error))
 
 
+def drop(session: Session, row: Claimed, reason: str) -> bool:
+    """Mark `row` superseded: what it was about is gone or was overtaken. False if not ours."""
+    return _write(session, row, state=State.SUPERSEDED, error=_cut(reason))
+
+
+def note(session: Session, row: Claimed, **values: Any) -> bool:
+    """Write `values` and keep the lease. False, and nothing changed, if the lease was lost."""
+    return _count(session, update(type(row)).where(*_ours(row)).values(**values)) == 1
+
+
 def may_act(session: Session, row: Claimed, lease_seconds: float) -> bool:
     """True while the lease is ours and at most 70 % used, by the database's clock."""
     table = type(row)
@@ -134,7 +144,9 @@ def revive(session: Session, table: type[Claimed], *conditions: ColumnElement[bo
 
 def any_due(session: Session, table: type[Claimed]) -> bool:
     """True if a claim would find something."""
-    return session.scalar(select(exists().where(due(table)))) is True
+    # Ordered, or PostgreSQL reads the table from its beginning, where the oldest, done rows are.
+    first = select(table.id).where(due(table)).order_by(table.due_at).limit(1)
+    return session.scalar(first) is not None
 
 
 def counts(session: Session, table: type[Claimed]) -> dict[State, int]:

@@ -67,7 +67,7 @@ def test_database_of_a_newer_version_is_a_clear_error(database_url):
 
 
 def test_unreachable_server_is_a_clear_error_without_the_password(tmp_path):
-    with pytest.raises(ConfigProblem, match="does not answer.*TRIORA_DATABASE_URL") as error:
+    with pytest.raises(ConfigProblem, match=r"does not answer.*TRIORA_DATABASE_URL") as error:
         migrate.upgrade("postgresql+psycopg://me:hunter2@127.0.0.1:1/nowhere")
     assert "hunter2" not in str(error.value)
 

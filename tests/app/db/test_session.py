@@ -1,6 +1,6 @@
 """The session: safe pragmas, one commit, and problems a person can act on."""
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import func, insert, select, text
@@ -27,9 +27,13 @@ def test_transaction_commits_at_the_end(database):
 
 
 def test_transaction_rolls_back_on_an_error(database):
-    with pytest.raises(RuntimeError, match="stop"), database.transaction() as session:
-        _add(session, 1)
-        raise RuntimeError("stop")
+    def add_and_stop():
+        with database.transaction() as session:
+            _add(session, 1)
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        add_and_stop()
     assert _count(database) == 0
 
 
@@ -54,24 +58,17 @@ def test_threads_that_read_then_write_never_fail_or_lose_a_count(database):
         session.execute(text("CREATE TABLE tally (n INTEGER)"))
         session.execute(text("INSERT INTO tally VALUES (0)"))
     lock = "" if database.is_sqlite else " FOR UPDATE"
-    failures = []
 
-    def count_up():
-        try:
-            for _ in range(10):
-                with database.transaction() as session:
-                    n = session.scalar(text(f"SELECT n FROM tally{lock}"))
-                    session.execute(text("UPDATE tally SET n = :n"), {"n": n + 1})
-        except Exception as error:
-            failures.append(error)
+    def count_up(_):
+        for _ in range(10):
+            with database.transaction() as session:
+                n = session.scalar(text(f"SELECT n FROM tally{lock}"))
+                session.execute(text("UPDATE tally SET n = :n"), {"n": n + 1})
 
-    threads = [threading.Thread(target=count_up) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(count_up, range(4)))
     with database.reading() as session:
-        assert (failures, session.scalar(text("SELECT n FROM tally"))) == ([], 40)
+        assert session.scalar(text("SELECT n FROM tally")) == 40
 
 
 def test_sqlite_is_durable_and_checks_foreign_keys(sqlite_database):
