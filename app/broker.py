@@ -117,7 +117,9 @@ def _adopt_or_start(settings: Settings) -> subprocess.Popen[bytes] | None:
     server = None
     with _starting(settings):
         pid = pidfile.holder(path)
-        if pid is None:
+        if pid is not None:
+            log.info("broker.adopted", pid=pid)
+        else:
             with path.with_name("broker.log").open("wb") as output:
                 server = subprocess.Popen(
                     launched(settings),
@@ -127,7 +129,7 @@ def _adopt_or_start(settings: Settings) -> subprocess.Popen[bytes] | None:
                     # Ctrl-C is for the process that asked for it.
                     start_new_session=True,
                 )
-        log.info("broker.adopted" if server is None else "broker.started", pid=pid or server.pid)
+            log.info("broker.started", pid=server.pid)
         _wait(settings, path)
     return server
 

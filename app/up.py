@@ -27,6 +27,9 @@ log = structlog.get_logger()
 STRAY_SECONDS = 10.0
 # A worker finishes its batch first; what it cannot finish, its lease hands to the next one.
 STOP_SECONDS = 40
+# A process that ends sooner did not start; after so many more tries everything ends.
+START_SECONDS = 10
+START_RETRIES = 3
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,6 @@ class Program:
     name: str
     arguments: tuple[str, ...]
     order: int
-    directory: str | None = None
 
 
 def programs(settings: Settings) -> list[Program]:
@@ -90,7 +92,8 @@ def claim(settings: Settings) -> None:
 
 def become_supervisor(settings: Settings, environment: Mapping[str, str]) -> NoReturn:
     """Replace this process by Supervisor. `claim` comes first: its lock lives on."""
-    path = run_directory(settings) / "supervisord.conf"
+    path = run_directory(settings) / "supervisor" / "supervisord.conf"
+    path.parent.mkdir(exist_ok=True)
     path.write_text(render(settings), encoding="utf-8")
     if settings.broker_url is None:
         os.set_inheritable(broker.join(settings), True)
@@ -115,11 +118,11 @@ def render(settings: Settings) -> str:
     head = f"""[supervisord]
 nodaemon = true
 silent = true
-logfile = {_plain(run / "supervisord.log")}
+logfile = {_plain(run / "supervisor" / "supervisord.log")}
 logfile_maxbytes = 1MB
 logfile_backups = 1
-pidfile = {_plain(run / "supervisord.number")}
-childlogdir = {_plain(run)}
+pidfile = {_plain(run / "supervisor" / "supervisord.pid")}
+childlogdir = {_plain(run / "supervisor")}
 """
     return head + "".join(_section(program, run) for program in programs(settings))
 
@@ -131,8 +134,8 @@ def _section(program: Program, run: Path) -> str:
 command = {" ".join(_quoted(part) for part in (*launched, *program.arguments))}
 priority = {program.order}
 autorestart = true
-startsecs = 1
-startretries = 5
+startsecs = {START_SECONDS}
+startretries = {START_RETRIES}
 stopwaitsecs = {STOP_SECONDS}
 stopasgroup = true
 killasgroup = true

@@ -71,6 +71,11 @@ class Settings(BaseSettings):
     batch_size: int = Field(default=16, ge=1, le=256, description="issues a worker claims at once")
     lease_seconds: int = Field(default=300, ge=10, description="how long a claim holds")
     max_attempts: int = Field(default=8, ge=1, description="tries before a row is dead")
+    retry_seconds: float = Field(
+        default=2.0,
+        gt=0,
+        description="wait before a failed row is tried again; four times longer each time",
+    )
     grace_seconds: float = Field(
         default=0.0,
         ge=0,
@@ -172,3 +177,5 @@ def load(**overrides: object) -> Settings:
             for e in error.errors()
         ]
         raise ConfigProblem("; ".join(lines)) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigProblem(f".env cannot be read: {type(error).__name__}") from error

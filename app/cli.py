@@ -1,0 +1,142 @@
+"""The `triora` command. Packages above `app` add theirs through the group `triora.commands`."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from importlib.metadata import entry_points, version
+from typing import Annotated
+
+import typer
+
+from app import broker, doctor, logs, predictions, up
+from app.core.errors import ConfigProblem, TriageError
+from app.core.settings import PREFIX, Settings, load
+from app.db.migrate import require_migrated, upgrade
+from app.db.session import Database
+
+EXIT_PROBLEM = 2
+
+cli = typer.Typer(
+    help="Triora labels new issues by severity, component and reproducibility.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+Host = Annotated[str | None, typer.Option(help=f"Address to listen on ({PREFIX}HOST).")]
+Port = Annotated[
+    int | None, typer.Option(min=0, max=65535, help=f"Port to listen on ({PREFIX}PORT).")
+]
+
+
+def main() -> None:
+    """Entry point: a TriageError is one line on stderr and exit code 2, never a traceback."""
+    try:
+        _add_commands_of_other_packages()
+        cli()
+    except TriageError as error:
+        print(f"triora: {logs.blank(str(error))}", file=sys.stderr)  # noqa: T201
+        sys.exit(EXIT_PROBLEM)
+
+
+def start(**overrides: object) -> Settings:
+    """Settings with the options a person gave, and logging: the first thing of every command."""
+    settings = load(**{key: value for key, value in overrides.items() if value is not None})
+    logs.configure(settings.log_level)
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigProblem(
+            f"{PREFIX}DATA_DIR {settings.data_dir} cannot be made ({error.strerror}): choose a "
+            "directory you may write to"
+        ) from error
+    return settings
+
+
+@cli.callback(invoke_without_command=True)
+def _options(
+    show_version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    if show_version:
+        typer.echo(f"triora {version('triora')}")
+        raise typer.Exit
+
+
+@cli.command("up")
+def run_everything(host: Host = None, port: Port = None) -> None:
+    """Run everything on this machine: receiver, workers, scheduler and, if needed, a broker."""
+    settings = start(host=host, port=port)
+    up.check(settings)
+    up.claim(settings)
+    upgrade(settings.sql_url)
+    up.become_supervisor(settings, os.environ)
+
+
+@cli.command()
+def serve(host: Host = None, port: Port = None) -> None:
+    """Run the receiver alone. Run `triora migrate` first."""
+    settings = start(host=host, port=port)
+    _ = settings.webhook_secrets
+    # No other command needs a web server.
+    import uvicorn  # noqa: PLC0415
+
+    from app.web.server import create_app  # noqa: PLC0415
+
+    with _listening(settings) as listening, broker.embedded(settings):
+        address, number = listening.getsockname()[:2]
+        typer.echo(f"listening on http://{address}:{number}", err=True)
+        config = uvicorn.Config(create_app(settings), log_config=None, access_log=False)
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+    settings = start()
+    typer.echo(f"the database is at revision {upgrade(settings.sql_url)}")
+
+
+@cli.command("doctor")
+def examine() -> None:
+    """Check every part, and say what to do about what is wrong."""
+    findings = doctor.examine()
+    for finding in findings:
+        mark = typer.style("ok  ", fg="green") if finding.ok else typer.style("FAIL", fg="red")
+        typer.echo(logs.blank(f"{mark}  {finding.part:<12} {finding.text}"))
+    raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+@cli.command("predictions")
+def list_predictions(
+    repository: Annotated[str | None, typer.Option(help="Only this owner/name.")] = None,
+) -> None:
+    """Print what was predicted and done, one JSON line an issue, oldest first."""
+    settings = start()
+    database = Database(settings.sql_url)
+    require_migrated(database)
+    with database.reading() as session:
+        for line in predictions.latest(session, repository):
+            typer.echo(line.model_dump_json())
+
+
+def _listening(settings: Settings) -> socket.socket:
+    try:
+        return socket.create_server((settings.host, settings.port), backlog=2048)
+    except OSError as error:
+        raise ConfigProblem(
+            f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): choose another "
+            f"{PREFIX}PORT or {PREFIX}HOST"
+        ) from error
+
+
+def _add_commands_of_other_packages() -> None:
+    for entry in sorted(entry_points(group="triora.commands"), key=lambda entry: entry.name):
+        try:
+            register = entry.load()
+        except ModuleNotFoundError as error:
+            # An extra that is not installed takes away its own commands only.
+            print(f"triora: no {entry.name} commands: {error}", file=sys.stderr)  # noqa: T201
+        else:
+            register(cli)

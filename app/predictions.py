@@ -1,0 +1,99 @@
+"""What was predicted for each issue and what became of it, for people and scripts to read."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime
+
+from pydantic import BaseModel
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.db.tables import Application, Decision, IssueSnapshot, Prediction, Repository, State
+
+
+class Answer(BaseModel):
+    """One dimension: probability per label, and the decision with its reason."""
+
+    probabilities: dict[str, float]
+    action: str
+    labels: list[str]
+    reason: str
+
+
+class Line(BaseModel):
+    """An issue as it was last seen. Times are UTC; `labelled_at` is None while labels wait."""
+
+    repository: str
+    number: int
+    state: State
+    model: str | None = None
+    dimensions: dict[str, Answer] = {}
+    written: list[str] = []
+    received_at: datetime
+    predicted_at: datetime | None = None
+    labelled_at: datetime | None = None
+    error: str | None = None
+
+
+def latest(session: Session, repository: str | None = None) -> Iterator[Line]:
+    """The newest snapshot of every issue, oldest issue first, with its newest prediction."""
+    query = (
+        select(IssueSnapshot, Repository.full_name)
+        .join(Repository, Repository.id == IssueSnapshot.repository_id)
+        .where(IssueSnapshot.state != State.SUPERSEDED)
+        .order_by(IssueSnapshot.id)
+    )
+    if repository is not None:
+        query = query.where(Repository.full_name == repository)
+    newest: dict[tuple[int, int], tuple[IssueSnapshot, str]] = {}
+    for snapshot, name in session.execute(query):
+        newest[snapshot.repository_id, snapshot.issue_number] = (snapshot, name)
+    wanted = {snapshot.id for snapshot, _ in newest.values()}
+    answers = _answers(session, wanted)
+    applications = {
+        row.snapshot_id: row
+        for row in session.scalars(select(Application).order_by(Application.id))
+        if row.snapshot_id in wanted
+    }
+    for snapshot, name in newest.values():
+        application = applications.get(snapshot.id)
+        model, predicted_at, dimensions = answers.get(snapshot.id, (None, None, {}))
+        yield Line(
+            repository=name,
+            number=snapshot.issue_number,
+            state=snapshot.state,
+            model=model,
+            dimensions=dimensions,
+            written=application.written if application else [],
+            received_at=snapshot.created_at,
+            predicted_at=predicted_at,
+            labelled_at=application.applied_at if application else None,
+            error=snapshot.error or (application.error if application else None),
+        )
+
+
+Answered = tuple[str, datetime, dict[str, Answer]]
+
+
+def _answers(session: Session, wanted: set[int]) -> dict[int, Answered]:
+    """Per snapshot: version, time and answers of the model that spoke last."""
+    query = select(Prediction, Decision).outerjoin(
+        Decision, Decision.prediction_id == Prediction.id
+    )
+    spoken: defaultdict[int, dict[str, Answered]] = defaultdict(dict)
+    for prediction, decision in session.execute(query.order_by(Prediction.id)):
+        if prediction.snapshot_id not in wanted:
+            continue
+        version = prediction.model_version
+        _, _, dimensions = spoken[prediction.snapshot_id].setdefault(
+            version, (version, prediction.created_at, {})
+        )
+        dimensions[prediction.dimension] = Answer(
+            probabilities=prediction.scores,
+            action=decision.action if decision else "none",
+            labels=decision.labels if decision else [],
+            reason=decision.reason if decision else "not written",
+        )
+    return {snapshot: list(versions.values())[-1] for snapshot, versions in spoken.items()}
