@@ -138,8 +138,8 @@ def _slice(
         repository=repository,
         unseen=unseen,
         n=len(rows),
-        accuracy=_figure(means[0][0], means[0][1], len(rows)),
-        macro_f1=_figure(means[1][0], means[1][1], len(rows)),
+        accuracy=figure(means[0][0], means[0][1], len(rows)),
+        macro_f1=figure(means[1][0], means[1][1], len(rows)),
         answers=_answers(judged, weights, with_curve),
         dimensions=tuple(
             _dimension(d, run.vocabulary[d], a, counts[d], weights, with_curve)
@@ -163,8 +163,8 @@ def _dimension(
         dimension=name,
         labels=labels,
         n=n,
-        accuracy=_figure(metrics.accuracy(plain), metrics.accuracy(drawn), n),
-        macro_f1=_figure(metrics.macro_f1(plain), metrics.macro_f1(drawn), n),
+        accuracy=figure(metrics.accuracy(plain), metrics.accuracy(drawn), n),
+        macro_f1=figure(metrics.macro_f1(plain), metrics.macro_f1(drawn), n),
         log_loss=_known(loss),
         classes=_classes(labels, plain[0], metrics.f1(plain), metrics.f1(drawn)),
         confusion=tuple(tuple(int(x) for x in row) for row in plain[0]),
@@ -185,7 +185,7 @@ def _classes(
                 predicted=said,
                 precision=share(hits, said),
                 recall=share(hits, true),
-                f1=_figure(plain[:, i], drawn[:, i], true),
+                f1=figure(plain[:, i], drawn[:, i], true),
             )
         )
     return tuple(found)
@@ -202,14 +202,14 @@ def _answers(parts: Sequence[Arrays], weights: Ints, with_curve: bool) -> Answer
     low, high = PRECISION_TARGETS
     return Answers(
         n=n,
-        calibration_error=_figure(
+        calibration_error=figure(
             metrics.calibration_error(confidence, correct),
             metrics.calibration_error(confidence, correct, drawn),
             n,
         ),
-        coverage_at_90=_figure(plain.coverage_at(low), many.coverage_at(low), n),
-        coverage_at_95=_figure(plain.coverage_at(high), many.coverage_at(high), n),
-        precision_at_60=_figure(
+        coverage_at_90=figure(plain.coverage_at(low), many.coverage_at(low), n),
+        coverage_at_95=figure(plain.coverage_at(high), many.coverage_at(high), n),
+        precision_at_60=figure(
             plain.precision_at(COVERAGE_TARGET), many.precision_at(COVERAGE_TARGET), n
         ),
         reliability=tuple(
@@ -272,7 +272,8 @@ def share(hits: int, n: int) -> Figure:
     return Figure(value=hits / n if n else None, low=_known(low), high=_known(high), n=n)
 
 
-def _figure(plain: Floats, drawn: Floats, n: int) -> Figure:
+def figure(plain: Floats, drawn: Floats, n: int) -> Figure:
+    """The value (the only entry of `plain`) with the interval of its resamples `drawn`."""
     low, high = metrics.interval(drawn)
     return Figure(value=_known(float(plain[0])), low=_known(low), high=_known(high), n=n)
 

@@ -98,9 +98,8 @@ FUNCTIONS = (
             ),
             "no start": (
                 "critical",
-                ""
-                ""
-                "(?:won't|will not|doesn't|cannot|can't|unable to|fails? to) (?:start|launch|build|compile|open the (?:game|editor))",
+                "(?:won't|will not|doesn't|cannot|can't|unable to|fails? to)"
+                " (?:start|launch|build|compile|open the (?:game|editor))",
             ),
             "unusable": (
                 "high",
@@ -171,7 +170,8 @@ FUNCTIONS = (
             "never again": (
                 "rare",
                 "rarely | once | hard to reproduce"
-                " | (?:can't|cannot|can not|unable to|couldn't) (?:reliably |consistently )?reproduce"
+                " | (?:can't|cannot|can not|unable to|couldn't)"
+                " (?:reliably |consistently )?reproduce"
                 " | not reproducible | occurrences? since | only happened",
             ),
             "now and then": (

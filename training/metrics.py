@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 RESAMPLES = 2000
 BINS = 10
@@ -84,9 +85,7 @@ def macro_f1(counts: Ints) -> Floats:
     return _ratio(np.where(occurs, scores, 0.0).sum(axis=1), occurs.sum(axis=1))
 
 
-def calibration_error(
-    confidence: Floats, correct: npt.NDArray[np.bool_], weights: Ints | None = None
-) -> Floats:
+def calibration_error(confidence: Floats, correct: Bools, weights: Ints | None = None) -> Floats:
     """Expected calibration error (Guo et al. 2017) of the top label, 10 equal-width bins: (b,)."""
     weights = ones(len(confidence)) if weights is None else weights
     where = np.zeros((len(confidence), BINS))
@@ -95,7 +94,7 @@ def calibration_error(
     return _ratio(np.abs(gap).sum(axis=1), weights.sum(axis=1))
 
 
-def reliability(confidence: Floats, correct: npt.NDArray[np.bool_]) -> list[Reliability]:
+def reliability(confidence: Floats, correct: Bools) -> list[Reliability]:
     """The bins of `calibration_error` that hold a report."""
     bins = _bin(confidence)
     return [
@@ -144,9 +143,7 @@ class Curve:
         return np.asarray(self.precision[np.arange(len(cut)), cut])
 
 
-def coverage_curve(
-    confidence: Floats, correct: npt.NDArray[np.bool_], weights: Ints | None = None
-) -> Curve:
+def coverage_curve(confidence: Floats, correct: Bools, weights: Ints | None = None) -> Curve:
     """The curve for one set of answers, or one a resample."""
     weights = ones(len(confidence)) if weights is None else weights
     order = np.argsort(-confidence, kind="stable")
