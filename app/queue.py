@@ -77,3 +77,18 @@ def ring(celery: Celery, task: Task) -> bool:
         log.warning("broker.unreachable", task=str(task), error=type(error).__name__)
         return False
     return True
+
+
+def waiting(celery: Celery, task: Task) -> bool:
+    """True if somebody rang for `task` and no worker has come yet. False if nobody can tell."""
+    try:
+        with celery.pool.acquire(block=True) as connection:
+            channel = connection.default_channel
+            try:
+                declared = channel.queue_declare(str(ROUTES[task]), passive=True)
+            except connection.channel_errors:
+                # Valkey keeps no empty queues.
+                return False
+            return bool(declared.message_count)
+    except (OperationalError, OSError):
+        return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -49,10 +49,11 @@ class AppClient:
         """ConfigProblem if id or key are missing or wrong."""
         return cls(settings.require_app_id, settings.private_key_pem, settings.api_url)
 
-    def identity(self) -> Identity:
-        """Who GitHub says we are; asked once."""
+    def identity(self, speaker: InstallationClient) -> Identity:
+        """Who GitHub says we are, our bot user included; asked once, in part as `speaker`."""
         if self._identity is None:
-            self._identity = _read(Identity, self._connection.get("/app"))
+            app = _read(Identity, self._connection.get("/app"))
+            self._identity = app.model_copy(update={"bot_id": speaker.bot_id(app.slug)})
         return self._identity
 
     def deliveries(
@@ -113,22 +114,10 @@ class InstallationClient:
         """The issue as it is now, labels included."""
         return _read(Issue, self._connection.get(f"/repos/{repository}/issues/{number}"))
 
-    def issue_labels(self, repository: str, number: int) -> list[RepositoryLabel]:
-        """The labels the issue carries now."""
-        path = f"/repos/{repository}/issues/{number}/labels"
-        return [_read(RepositoryLabel, item) for item in self._connection.items(path)]
-
     def issue_events(self, repository: str, number: int) -> list[IssueEvent]:
         """What happened to the issue, oldest first."""
         path = f"/repos/{repository}/issues/{number}/events"
         return [_read(IssueEvent, item) for item in self._connection.items(path)]
-
-    def repository_labels(
-        self, repository: str, *, max_pages: int = 100
-    ) -> Iterator[RepositoryLabel]:
-        """The repository's labels, page by page."""
-        for item in self._connection.items(f"/repos/{repository}/labels", max_pages=max_pages):
-            yield _read(RepositoryLabel, item)
 
     def issues_since(self, repository: str, since: datetime) -> Iterator[Issue]:
         """Issues (no pull requests) updated at `since` or later, oldest first."""
@@ -150,6 +139,16 @@ class InstallationClient:
             # 422 already_exists and every other refusal look alike: look whether it is there.
             if not self.has_label(repository, label.github):
                 raise
+
+    def lacks(self, repository: str, names: Collection[str]) -> set[str]:
+        """Those of `names` (case-folded) that are no label of the repository."""
+        labels = self._connection.page(f"/repos/{repository}/labels")
+        missing = {name.casefold() for name in names}
+        missing -= {_read(RepositoryLabel, item).name.casefold() for item in labels.items}
+        if labels.complete:
+            return missing
+        # A repository may have thousands of labels: ask for the few we want.
+        return {name for name in missing if not self.has_label(repository, name)}
 
     def has_label(self, repository: str, name: str) -> bool:
         """True if the repository has a label of that name, in whatever case."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from typing import Any
@@ -16,15 +17,23 @@ from githubkit.auth import BaseAuthStrategy
 from githubkit.cache import MemCacheStrategy
 from githubkit.exception import GitHubException
 
-from app.core.errors import GitHubUnavailable
+from app.core.errors import GitHubUnavailable, TriageError
 from app.github import failures
 
 log = structlog.get_logger()
 
 TIMEOUT_SECONDS = 10.0
 PER_PAGE = 100
-# Past this the list is an attack or a mistake: 5,000 events on one issue.
-MAX_PAGES = 50
+# Past this the list is an attack or a mistake: 10,000 events on one issue.
+MAX_PAGES = 100
+
+
+@dataclass(frozen=True)
+class Page:
+    """The beginning of a list, and whether that is all of it."""
+
+    items: list[dict[str, Any]]
+    complete: bool
 
 
 class Connection:
@@ -38,6 +47,7 @@ class Connection:
     def __init__(self, auth: BaseAuthStrategy, api_url: str) -> None:
         # Of our own, so that dropping a token drops no other identity's.
         self._tokens = MemCacheStrategy()
+        self._limits_in_a_row = 0
         self._base = httpx.URL(api_url.rstrip("/") + "/")
         self._github = GitHub(
             auth,
@@ -65,6 +75,11 @@ class Connection:
         """The decoded JSON of one POST, PATCH or DELETE; None for an answer without a body."""
         response = self._call(method, path, json=json)
         return _json(response) if response.content else None
+
+    def page(self, path: str) -> Page:
+        """The first page of a list, as long as GitHub makes one."""
+        response = self._call("GET", path, params={"per_page": PER_PAGE})
+        return Page(_json(response), complete=self._next(response.raw_response) is None)
 
     def items(
         self, path: str, *, max_pages: int = MAX_PAGES, **params: Any
@@ -105,10 +120,17 @@ class Connection:
             response = self._request(method, path, params, json)
         except (GitHubException, ValueError) as error:
             # ValueError: githubkit reads rate limit headers as numbers, whatever stands there.
-            raise failures.from_exception(error) from error
+            raise self._counted(failures.from_exception(error)) from error
         if not response.is_success:
             raise failures.from_response(response.raw_response)
+        self._limits_in_a_row = 0
         return response
+
+    def _counted(self, error: TriageError) -> TriageError:
+        if not isinstance(error, failures.SecondaryLimit):
+            return error
+        self._limits_in_a_row += 1
+        return error.again(self._limits_in_a_row - 1)
 
     def _request(
         self, method: str, path: str, params: Mapping[str, Any] | None, json: Any | None

@@ -1,7 +1,8 @@
 """Turns every way a call to GitHub can fail into one error of our tree, in words to act on.
 
 GitHubUnavailable      try again at `retry_at`
-└── RepositoryMoved    ask for the repository by its id, it has another name now
+├── RepositoryMoved    ask for the repository by its id, it has another name now
+└── SecondaryLimit     slow down; wait longer each time in a row
 NotPermitted           no, until an owner acts
 Gone                   nothing there any more
 """
@@ -18,6 +19,7 @@ from app.core.errors import GitHubUnavailable, Gone, NotPermitted, TriageError
 
 # GitHub asks for at least a minute after a secondary limit that names no time.
 SECONDARY_WAIT = timedelta(seconds=60)
+LONGEST_SECONDARY_WAIT = timedelta(hours=1)
 # Our clock and GitHub's may differ a little.
 RESET_MARGIN = timedelta(seconds=1)
 _SECONDARY_WORDS = ("secondary rate limit", "abuse detection", "too many requests")
@@ -25,6 +27,20 @@ _SECONDARY_WORDS = ("secondary rate limit", "abuse detection", "too many request
 
 class RepositoryMoved(GitHubUnavailable):
     """GitHub answered 301: the repository was renamed or transferred."""
+
+
+class SecondaryLimit(GitHubUnavailable):
+    """Too much at once, whatever is left of the hour's budget. `retry_at` is always there."""
+
+    def __init__(self, retry_at: datetime) -> None:
+        super().__init__(_wait("secondary rate limit", retry_at), retry_at=retry_at, limited=True)
+
+    def again(self, times: int) -> SecondaryLimit:
+        """The wait for this limit when it was met `times` times in a row already: doubled each."""
+        now = datetime.now(UTC)
+        assert self.retry_at is not None  # noqa: S101 - narrows the type for mypy
+        wait = (self.retry_at - now) * 2 ** min(times, 10)
+        return SecondaryLimit(now + min(wait, LONGEST_SECONDARY_WAIT))
 
 
 def from_exception(error: GitHubException | ValueError) -> TriageError:
@@ -80,21 +96,20 @@ def _rate_limit(response: httpx.Response, said: str) -> GitHubUnavailable | None
     secondary = any(word in said.casefold() for word in _SECONDARY_WORDS)
     now = datetime.now(UTC)
     if after is not None:
-        return _limited("secondary rate limit", now + timedelta(seconds=after))
+        return SecondaryLimit(now + timedelta(seconds=after))
     if spent and not secondary:
         reached = datetime.fromtimestamp(reset, UTC) if reset else now + SECONDARY_WAIT
-        return _limited("rate limit used up", max(reached, now) + RESET_MARGIN)
+        retry_at = max(reached, now) + RESET_MARGIN
+        return GitHubUnavailable(
+            _wait("rate limit used up", retry_at), retry_at=retry_at, limited=True
+        )
     if secondary or response.status_code == 429:
-        return _limited("secondary rate limit", now + SECONDARY_WAIT)
+        return SecondaryLimit(now + SECONDARY_WAIT)
     return None
 
 
-def _limited(what: str, retry_at: datetime) -> GitHubUnavailable:
-    return GitHubUnavailable(
-        f"{what}, GitHub asks to wait until {retry_at:%H:%M:%S} UTC",
-        retry_at=retry_at,
-        limited=True,
-    )
+def _wait(what: str, retry_at: datetime) -> str:
+    return f"{what}: GitHub asks to wait until {retry_at:%H:%M:%S} UTC"
 
 
 def _seconds(value: str | None) -> float | None:

@@ -1,0 +1,224 @@
+"""Carry decided labels to GitHub: additive, human first, and harmless when done twice.
+
+Before each write the issue, its events and the repository's labels are read again. What is missing
+is added; what anybody but us set or removed is left alone; nothing is replaced as a set.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.core.errors import GitHubUnavailable
+from app.core.settings import Settings
+from app.core.taxonomy import Label, Taxonomy
+from app.db import work
+from app.db.clock import from_now
+from app.db.session import Database
+from app.db.tables import Application, IssueSnapshot, LabelEvent, Repository, SeenLabel
+from app.github.client import AppClient, InstallationClient
+from app.github.failures import RepositoryMoved
+from worker import hands
+from worker.plan import Plan, plan
+from worker.settle import settle
+from worker.turns import Job, block, take_turn
+
+log = structlog.get_logger()
+
+CLOSED = "the issue is closed"
+
+
+class LeaseLost(Exception):
+    """Our time with a row is over (or nearly): somebody else may work on it already."""
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """The use case, with all it needs."""
+
+    database: Database
+    github: AppClient
+    taxonomy: Taxonomy
+    settings: Settings
+
+    def run_batch(self) -> int:
+        """One installation's turn; how many rows were claimed, 0 when there is nothing to do."""
+        with self.database.transaction() as session:
+            jobs, claimed = take_turn(session, self.settings)
+        if jobs:
+            with self.github.installation(jobs[0].repository.installation_id) as client:
+                self._work_through(client, jobs)
+        return claimed
+
+    def _work_through(self, client: InstallationClient, jobs: Sequence[Job]) -> None:
+        for index, job in enumerate(jobs):
+            try:
+                self._carry(client, job)
+            except LeaseLost:
+                log.warning("lease.lost", table=job.row.__tablename__, row=job.row.id)
+                return self._give_back(jobs[index:])
+            except GitHubUnavailable as error:
+                # It concerns the others as well: asking on would only cost their attempts.
+                self._settle(job, error)
+                return self._give_back(jobs[index + 1 :], error)
+            except Exception as error:  # noqa: BLE001 - one odd issue must not stop the others
+                self._settle(job, error)
+        return None
+
+    def _settle(self, job: Job, error: Exception) -> None:
+        with self.database.transaction() as session:
+            settle(session, job.row, error, self.settings)
+            if isinstance(error, GitHubUnavailable) and error.limited and error.retry_at:
+                block(session, job.repository.installation_id, error.retry_at)
+
+    def _give_back(self, jobs: Sequence[Job], error: GitHubUnavailable | None = None) -> None:
+        with self.database.transaction() as session:
+            until = error.retry_at if error is not None else None
+            if error is not None and until is None:
+                until = session.scalar(select(from_now(self.settings.retry_seconds)))
+            for job in jobs:
+                work.release(session, job.row, until=until, error=job.row.error)
+
+    def _carry(self, client: InstallationClient, job: Job) -> None:
+        try:
+            self._write(client, job)
+        except RepositoryMoved:
+            self._follow(client, job)
+            self._write(client, job)
+
+    def _follow(self, client: InstallationClient, job: Job) -> None:
+        """Learn the repository's present name."""
+        found = client.repository(job.repository.id)
+        with self.database.transaction() as session:
+            session.get_one(Repository, job.repository.id).full_name = found.full_name
+        job.repository.full_name = found.full_name
+        log.info("repository.renamed", repository=job.repository.id)
+
+    def _write(self, client: InstallationClient, job: Job) -> None:
+        names = [name for names in job.row.wanted.values() for name in names]
+        absent = client.lacks(job.repository.full_name, names)
+        seen = self._seen(job)
+        todo, live = self._look(client, job)
+        todo = todo.less(self.taxonomy, absent & seen)
+        new = [label for label in todo.add if label.github.casefold() in absent]
+        for label in new:
+            self._hold(job)
+            client.create_label(job.repository.full_name, label)
+            self._pause()
+        self._remember(job, {n.casefold() for n in names} - absent - seen, new)
+        if new:
+            # That took a while: somebody may have acted.
+            todo, live = self._look(client, job)
+            todo = todo.less(self.taxonomy, absent & seen)
+        self._apply(client, job, todo)
+        self._finish(job, todo, live)
+
+    def _look(self, client: InstallationClient, job: Job) -> tuple[Plan, list[str]]:
+        """What is to be written as things stand now, and the labels of the issue."""
+        name, number = job.repository.full_name, job.snapshot.issue_number
+        issue = client.issue(name, number)
+        live = [label.name for label in issue.labels]
+        if issue.closed:
+            return Plan(kept=dict.fromkeys(job.row.wanted, CLOSED)), live
+        # Read last: whatever somebody did since the issue was read stands there.
+        events = client.issue_events(name, number)
+        us = self.github.identity(client)
+        with self.database.reading() as session:
+            done = hands.read(live, events, _heard(session, job), _noted(session, job), us)
+        return plan(self.taxonomy, job.row.wanted, live, done), live
+
+    def _apply(self, client: InstallationClient, job: Job, todo: Plan) -> None:
+        name, number = job.repository.full_name, job.snapshot.issue_number
+        if todo.add:
+            names = [label.github for label in todo.add]
+            # Noted first: should the answer get lost, the next attempt knows whose labels they are.
+            self._hold(job, written=_union(job.row.written, names))
+            client.add_labels(name, number, names)
+            self._pause()
+        for label in todo.remove:
+            self._hold(job)
+            client.remove_label(name, number, label)
+            self._pause()
+
+    def _finish(self, job: Job, todo: Plan, live: Sequence[str]) -> None:
+        added = [label.github for label in todo.add]
+        present = {name.casefold() for name in (*live, *added)}
+        # Noted by an attempt that failed, and there: this row put it there.
+        written = [n for n in _union(job.row.written, added) if n.casefold() in present]
+        with self.database.transaction() as session:
+            if not work.finish(
+                session,
+                job.row,
+                written=written,
+                kept=dict(todo.kept),
+                applied_at=from_now(),
+            ):
+                raise LeaseLost
+        log.info(
+            "issue.labelled",
+            application=job.row.id,
+            added=len(added),
+            removed=len(todo.remove),
+            kept=len(todo.kept),
+        )
+
+    def _hold(self, job: Job, **note: object) -> None:
+        """Before a write: LeaseLost unless the row is still safely ours. Writes `note` on it."""
+        with self.database.transaction() as session:
+            if not work.may_act(session, job.row, self.settings.lease_seconds):
+                raise LeaseLost
+            if note and not work.note(session, job.row, **note):
+                raise LeaseLost
+
+    def _pause(self) -> None:
+        # After the write, not before the next one: the next may be another process's.
+        time.sleep(self.settings.write_spacing_seconds)
+
+    def _seen(self, job: Job) -> set[str]:
+        with self.database.reading() as session:
+            return set(
+                session.scalars(
+                    select(SeenLabel.name).where(SeenLabel.repository_id == job.repository.id)
+                )
+            )
+
+    def _remember(self, job: Job, found: set[str], new: Sequence[Label]) -> None:
+        names = found | {label.github.casefold() for label in new}
+        if names:
+            with self.database.transaction() as session:
+                for name in sorted(names):
+                    session.merge(
+                        SeenLabel(repository_id=job.repository.id, name=name, seen_at=from_now())
+                    )
+
+
+def _heard(session: Session, job: Job) -> Sequence[LabelEvent]:
+    """Label changes on the issue that webhooks told us."""
+    return session.scalars(
+        select(LabelEvent).where(
+            LabelEvent.repository_id == job.snapshot.repository_id,
+            LabelEvent.issue_number == job.snapshot.issue_number,
+        )
+    ).all()
+
+
+def _noted(session: Session, job: Job) -> list[str]:
+    """Every label that we put on the issue, or were about to, for any of its texts."""
+    written = session.scalars(
+        select(Application.written)
+        .join(IssueSnapshot, IssueSnapshot.id == Application.snapshot_id)
+        .where(
+            IssueSnapshot.repository_id == job.snapshot.repository_id,
+            IssueSnapshot.issue_number == job.snapshot.issue_number,
+        )
+    )
+    return [name for names in written for name in names]
+
+
+def _union(first: Sequence[str], second: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys((*first, *second)))

@@ -1,0 +1,68 @@
+"""What one worker process holds: settings, database, GitHub, and the model where it is needed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import cached_property
+
+import structlog
+
+from app.core.settings import Settings
+from app.core.taxonomy import DEFAULT_TAXONOMY, Taxonomy
+from app.db.session import Database
+from app.github.client import AppClient
+from worker.labelling import Labelling
+from worker.triage import Scorer, Triage
+
+log = structlog.get_logger()
+
+
+class Process:
+    """Built once at the entry point; every part is made when first asked for, and once."""
+
+    def __init__(self, settings: Settings, taxonomy: Taxonomy = DEFAULT_TAXONOMY) -> None:
+        self.settings = settings
+        self.taxonomy = taxonomy
+        self._lock = threading.Lock()
+        self._scorer: Scorer | None = None
+        self._github: AppClient | None = None
+
+    @cached_property
+    def database(self) -> Database:
+        """The store. Connects to nothing yet."""
+        return Database(self.settings.sql_url)
+
+    def connect(self) -> AppClient:
+        """GitHub as our App; one for all threads, since it keeps the tokens."""
+        with self._lock:
+            if self._github is None:
+                self._github = AppClient.from_settings(self.settings)
+            return self._github
+
+    def load_model(self) -> Scorer:
+        """The model; loading it takes seconds to minutes and most of the process's memory."""
+        with self._lock:
+            if self._scorer is None:
+                self._scorer = self._load()
+            return self._scorer
+
+    def _load(self) -> Scorer:
+        # Torch must not reach the label writer, which imports this module too.
+        from worker.model.serve import build_scorer  # noqa: PLC0415
+
+        started = time.monotonic()
+        log.info("model.loading", model=self.settings.model)
+        scorer = build_scorer(self.settings, self.taxonomy)
+        log.info(
+            "model.ready", version=scorer.version, seconds=round(time.monotonic() - started, 1)
+        )
+        return scorer
+
+    def triage(self) -> Triage:
+        """The use case of the triage worker."""
+        return Triage(self.database, self.load_model(), self.taxonomy, self.settings)
+
+    def labelling(self) -> Labelling:
+        """The use case of the label writer."""
+        return Labelling(self.database, self.connect(), self.taxonomy, self.settings)

@@ -1,0 +1,64 @@
+"""What becomes of a row of work when an error ended it: the row waits, is dropped, or dies.
+
+Retries live in the row (`due_at`, `attempts`), never in the broker.
+"""
+
+from __future__ import annotations
+
+import traceback
+from datetime import UTC, datetime
+
+import structlog
+from sqlalchemy.orm import Session
+
+from app.core.errors import GitHubUnavailable, NotPermitted, TriageError, ends_quietly
+from app.core.settings import Settings
+from app.db import work
+
+log = structlog.get_logger()
+
+LONGEST_WAIT_SECONDS = 3600.0
+# Only an owner can end a refusal; asking more often does not help.
+REFUSED_WAIT_SECONDS = 900.0
+
+
+def settle(session: Session, row: work.Claimed, error: BaseException, settings: Settings) -> bool:
+    """Write down what `error` means for `row`. False if its lease was lost.
+
+    A thing that is gone ends the row quietly. A rate limit puts it off without counting the
+    attempt. Anything else is tried again, four times later each time, and buried in the end.
+    """
+    said = describe(error)
+    log.warning("work.failed", table=row.__tablename__, row=row.id, error=said)
+    if ends_quietly(error):
+        return work.drop(session, row, said)
+    if isinstance(error, GitHubUnavailable) and error.limited:
+        return work.release(session, row, until=error.retry_at, error=said)
+    return work.fail(
+        session,
+        row,
+        said,
+        delay_seconds=_delay(row, error, settings),
+        max_attempts=settings.max_attempts,
+    )
+
+
+def describe(error: BaseException) -> str:
+    """Class and text of an error of ours; class and place of any other.
+
+    The text of a foreign exception may quote the issue that caused it.
+    """
+    name = type(error).__name__
+    if isinstance(error, TriageError):
+        return f"{name}: {error}"
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{name} in {frames[-1].name}, line {frames[-1].lineno}" if frames else name
+
+
+def _delay(row: work.Claimed, error: BaseException, settings: Settings) -> float:
+    if isinstance(error, NotPermitted):
+        return REFUSED_WAIT_SECONDS
+    if isinstance(error, GitHubUnavailable) and error.retry_at is not None:
+        return max((error.retry_at - datetime.now(UTC)).total_seconds(), 0.0)
+    waited = settings.retry_seconds * 4.0 ** (max(row.attempts, 1) - 1)
+    return float(min(waited, LONGEST_WAIT_SECONDS))

@@ -1,0 +1,85 @@
+"""Celery tasks: each wakes one use case and rings the bell for what comes next.
+
+A task never carries data and never retries: what failed waits in its row, and the sweep rings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import structlog
+from celery import Celery
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from app.core.errors import GitHubUnavailable, NotPermitted
+from app.queue import Queue, Task, ring, waiting
+from worker.process import Process
+from worker.reconcile import Redelivery, bells_to_ring
+
+log = structlog.get_logger()
+
+
+def register(celery: Celery, process: Process) -> None:
+    """Give `celery` its tasks, which work with what `process` holds, and the sweeps' schedule."""
+
+    def task(name: Task) -> Callable[[Callable[[], None]], None]:
+        def add(work: Callable[[], None]) -> None:
+            celery.task(_survive_outages(work), name=str(name))
+
+        return add
+
+    @task(Task.TRIAGE)
+    def triage() -> None:
+        batch = process.triage().run_batch()
+        if batch.to_label:
+            ring(celery, Task.LABEL)
+        if batch.claimed:
+            # Back to the broker between two batches: so a worker can be stopped there.
+            ring(celery, Task.TRIAGE)
+
+    @task(Task.LABEL)
+    def label() -> None:
+        if process.labelling().run_batch():
+            ring(celery, Task.LABEL)
+
+    @task(Task.SWEEP)
+    def sweep() -> None:
+        for bell in bells_to_ring(process.database):
+            if not waiting(celery, bell):
+                ring(celery, bell)
+
+    @task(Task.REDELIVER)
+    def redeliver() -> None:
+        spacing = timedelta(seconds=process.settings.redelivery_seconds)
+        try:
+            Redelivery(process.database, process.connect(), spacing).run()
+        except (GitHubUnavailable, NotPermitted) as error:
+            log.warning("deliveries.unreachable", error=str(error))
+
+    celery.conf.beat_scheduler = "celery.beat:Scheduler"
+    celery.conf.beat_schedule = {
+        str(name): {
+            "task": str(name),
+            "schedule": seconds,
+            # A sweep nobody had time for is worth nothing once the next one is due.
+            "options": {"queue": str(Queue.UPKEEP), "expires": seconds},
+        }
+        for name, seconds in (
+            (Task.SWEEP, process.settings.sweep_seconds),
+            (Task.REDELIVER, process.settings.redelivery_seconds),
+        )
+    }
+
+
+def _survive_outages(work: Callable[[], None]) -> Callable[[], None]:
+    def survived() -> None:
+        try:
+            work()
+        except (DBAPIError, PoolTimeout) as error:
+            # One line; leases run out and the sweep rings when the database is back.
+            log.error("database.unreachable", error=type(error).__name__)
+
+    survived.__name__ = work.__name__
+    return survived

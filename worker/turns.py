@@ -1,0 +1,110 @@
+"""Claims of label work: one writer at a time for each installation, as GitHub asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Select, exists, or_, select, update
+from sqlalchemy.orm import Session, aliased
+
+from app.core.settings import Settings
+from app.db import work
+from app.db.clock import from_now
+from app.db.tables import Application, Installation, IssueSnapshot, Repository, State
+from worker.standing import stand_aside
+
+# One writer's turn; short, so that installations take turns. A row costs a few requests and up to
+# three writes a second apart, far inside a lease.
+TURN = 10
+
+
+@dataclass(frozen=True)
+class Job:
+    """One Application in our hands, with the issue and repository it is about."""
+
+    row: Application
+    snapshot: IssueSnapshot
+    repository: Repository
+
+
+def take_turn(session: Session, settings: Settings) -> tuple[list[Job], int]:
+    """The due work of one installation that nobody else writes for, and how many rows were claimed.
+
+    Rows that are not to be carried out are settled on the way, so the list may be shorter.
+    """
+    installation_id = _choose(session)
+    if installation_id is None:
+        return [], 0
+    rows = work.claim(
+        session,
+        Application,
+        TURN,
+        settings.lease_seconds,
+        Application.snapshot_id.in_(_snapshots(installation_id)),
+        max_attempts=settings.max_attempts,
+    )
+    jobs = [_job(session, row) for row in rows]
+    return [job for job in jobs if not stand_aside(session, job.row, job.snapshot)], len(rows)
+
+
+def block(session: Session, installation_id: int, until: datetime) -> None:
+    """Make no call for the installation before `until`: GitHub asked us to wait."""
+    session.execute(
+        update(Installation)
+        .where(
+            Installation.id == installation_id,
+            or_(Installation.blocked_until.is_(None), Installation.blocked_until < until),
+        )
+        .values(blocked_until=until)
+    )
+
+
+def _choose(session: Session) -> int | None:
+    """The installation whose work has waited longest, locked until the transaction ends."""
+    installation_id = session.scalar(
+        select(Installation.id)
+        .join(Repository, Repository.installation_id == Installation.id)
+        .join(IssueSnapshot, IssueSnapshot.repository_id == Repository.id)
+        .join(Application, Application.snapshot_id == IssueSnapshot.id)
+        .where(work.due(Application), _open(), ~_busy(Installation.id))
+        .order_by(Application.due_at)
+        .limit(1)
+        .with_for_update(of=Installation, skip_locked=True)
+    )
+    # Looked at again under the lock: the first look may be older than another writer's claim.
+    if installation_id is None or session.scalar(select(_busy(installation_id))):
+        return None
+    return installation_id
+
+
+def _open() -> ColumnElement[bool]:
+    return or_(Installation.blocked_until.is_(None), Installation.blocked_until <= from_now())
+
+
+def _busy(installation_id: ColumnElement[int] | int) -> ColumnElement[bool]:
+    held, snapshot, repository = (aliased(t) for t in (Application, IssueSnapshot, Repository))
+    return (
+        exists()
+        .where(
+            held.state == State.PENDING,
+            held.lease_until > from_now(),
+            held.snapshot_id == snapshot.id,
+            snapshot.repository_id == repository.id,
+            repository.installation_id == installation_id,
+        )
+        .correlate(Installation)
+    )
+
+
+def _snapshots(installation_id: int) -> Select[tuple[int]]:
+    return (
+        select(IssueSnapshot.id)
+        .join(Repository, Repository.id == IssueSnapshot.repository_id)
+        .where(Repository.installation_id == installation_id)
+    )
+
+
+def _job(session: Session, row: Application) -> Job:
+    snapshot = session.get_one(IssueSnapshot, row.snapshot_id)
+    return Job(row, snapshot, session.get_one(Repository, snapshot.repository_id))
