@@ -36,14 +36,15 @@ class Calibration(_Frozen):
 class Manifest(_Frozen):
     """Identity, vocabulary, calibration and origin of one adapter.
 
-    base_model: preset name or hub id; base_digest: SHA-256 of the base weights' source where it
-    is known. answers: dimension -> label -> the one-token answer it was trained with. metrics:
-    name -> value, as evaluation wrote them. libraries: name -> version at training time.
+    base_model: preset name, hub id or folder name. base_revision: SHA-256 of the base weights'
+    source, or the hub's commit, where known. answers: dimension -> label -> the one-token answer
+    it was trained with. metrics: name -> value, as evaluation wrote them. libraries: name ->
+    version at training time.
     """
 
     version: str = Field(min_length=1, max_length=100)
     base_model: str
-    base_digest: Digest | None = None
+    base_revision: str | None = None
     prompt_version: str
     text_tokens: int = Field(gt=0, description="tokens of the issue's text the model was shown")
     vocabulary: dict[str, tuple[str, ...]]
@@ -62,7 +63,9 @@ class Manifest(_Frozen):
         for dimension, names in self.vocabulary.items():
             if set(self.answers.get(dimension, ())) != set(names):
                 raise ValueError(f"answers of {dimension} are not its labels")
-            if dimension in self.calibration and set(self.calibration[dimension].bias) != set(names):
+            if dimension in self.calibration and set(self.calibration[dimension].bias) != set(
+                names
+            ):
                 raise ValueError(f"calibration of {dimension} is not over its labels")
         return self
 
@@ -102,7 +105,7 @@ def check(
     manifest: Manifest,
     *,
     base_model: str,
-    base_digest: str | None,
+    base_revision: str | None,
     prompt_version: str,
     taxonomy: Taxonomy,
 ) -> None:
@@ -112,10 +115,10 @@ def check(
             f"adapter {manifest.version} belongs to base model {manifest.base_model}, this is"
             f" {base_model}: set TRIORA_MODEL={manifest.base_model} or TRIORA_ADAPTER=none"
         )
-    if manifest.base_digest and base_digest and manifest.base_digest != base_digest:
+    if manifest.base_revision and base_revision and manifest.base_revision != base_revision:
         raise ArtifactMismatch(
-            f"adapter {manifest.version} was trained on {base_model} with SHA-256"
-            f" {manifest.base_digest[:12]}…, the weights here have {base_digest[:12]}…:"
+            f"adapter {manifest.version} was trained on {base_model} at revision"
+            f" {manifest.base_revision[:12]}…, the weights here are {base_revision[:12]}…:"
             " install the same weights or train again"
         )
     if manifest.prompt_version != prompt_version:

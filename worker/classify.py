@@ -1,0 +1,123 @@
+"""`triora classify`: reports in, one JSON line of label probabilities each out, in order."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from app.cli import EXIT_PROBLEM, start
+from app.core.errors import BadRequest, ConfigProblem
+from app.core.taxonomy import DEFAULT_TAXONOMY, Taxonomy
+from app.core.text import IssueText
+
+if TYPE_CHECKING:
+    from worker.model.scorer import Scorer
+
+# Rows read before they are scored together: large enough to fill batches of equal length, small
+# enough that a person who pipes rows in by hand sees answers soon.
+CHUNK = 32
+
+
+class Report(BaseModel):
+    """One row of standard input. `id` comes back as it was given."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    id: str | int | None = None
+    repository: str | None = None
+    title: str
+    body: str | None = None
+
+
+def register(cli: typer.Typer) -> None:
+    """Add `classify` to the `triora` command."""
+    cli.command()(classify)
+
+
+def classify(
+    title: Annotated[str | None, typer.Option(help="Title of one report.")] = None,
+    body: Annotated[str | None, typer.Option(help="Its body.")] = None,
+    repository: Annotated[str | None, typer.Option(help="Its repository, OWNER/NAME.")] = None,
+) -> None:
+    """Score reports: one from --title and --body, or JSONL on standard input.
+
+    Rows have `id`, `repository`, `title` and `body`; each gives one JSON line, in order. Rows
+    that cannot be read are named on standard error, the others are still scored; then the exit code is 2.
+    """
+    if title is None and (body is not None or repository is not None):
+        raise ConfigProblem("--body and --repository need --title")
+    if title is None and sys.stdin.isatty():
+        raise ConfigProblem(
+            "nothing to classify: give --title and --body, or pipe JSONL with id, repository,"
+            " title and body into standard input"
+        )
+    settings = start()
+    # Torch takes seconds to import: only the command that needs it pays.
+    from worker.model.serve import build_scorer  # noqa: PLC0415
+
+    scorer = build_scorer(settings)
+    if title is not None:
+        _answer([Report(title=title, body=body, repository=repository)], scorer, sys.stdout)
+        return
+    refused = stream(sys.stdin.buffer, scorer, out=sys.stdout, err=sys.stderr)
+    if refused:
+        raise typer.Exit(EXIT_PROBLEM)
+
+
+def stream(lines: Iterable[bytes], scorer: Scorer, *, out: TextIO, err: TextIO) -> int:
+    """Score JSONL `lines` chunk by chunk; returns how many rows were refused.
+
+    A refused row is named on `err` with its line number, the sum follows at the end. Empty lines
+    are skipped.
+    """
+    refused = total = 0
+    rows = _read(lines)
+    while chunk := list(islice(rows, CHUNK)):
+        for number, row in chunk:
+            if isinstance(row, BadRequest):
+                err.write(f"triora: line {number}: {row}\n")
+                refused += 1
+        err.flush()
+        _answer([row for _, row in chunk if isinstance(row, Report)], scorer, out)
+        total += len(chunk)
+    if refused:
+        err.write(f"triora: {refused} of {total} rows could not be read and were left out\n")
+    return refused
+
+
+def _read(lines: Iterable[bytes]) -> Iterator[tuple[int, Report | BadRequest]]:
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            yield number, _parse(line)
+
+
+def _parse(line: bytes) -> Report | BadRequest:
+    try:
+        return Report.model_validate_json(line)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return BadRequest(f"{where}: {first['msg']}" if where else first["msg"])
+
+
+def _answer(
+    reports: list[Report], scorer: Scorer, out: TextIO, taxonomy: Taxonomy = DEFAULT_TAXONOMY
+) -> None:
+    texts = [IssueText.of(report.title, report.body) for report in reports]
+    for report, scores in zip(reports, scorer.score(texts, taxonomy), strict=True):
+        dimensions = {
+            name: {
+                "label": max(chances, key=lambda label: chances[label]),
+                "probabilities": {label: round(chance, 6) for label, chance in chances.items()},
+            }
+            for name, chances in scores.items()
+        }
+        line = {"id": report.id, "model": scorer.version, "dimensions": dimensions}
+        out.write(json.dumps(line, ensure_ascii=False) + "\n")
+    out.flush()

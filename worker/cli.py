@@ -1,0 +1,13 @@
+"""The worker's part of the `triora` command."""
+
+from __future__ import annotations
+
+import typer
+
+from worker import classify, run
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the worker's commands; called through the entry-point group `triora.commands`."""
+    classify.register(cli)
+    run.register(cli)

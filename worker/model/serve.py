@@ -1,0 +1,77 @@
+"""The scorer a worker serves with, from its settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import structlog
+
+from app.core.decision import Thresholds
+from app.core.errors import ConfigProblem
+from app.core.prompt import PROMPT_VERSION
+from app.core.settings import Settings
+from app.core.taxonomy import DEFAULT_TAXONOMY, Taxonomy
+from worker.model import adapter, hardware, loading
+from worker.model.encoding import Encoder
+from worker.model.presets import Preset, resolve
+from worker.model.quiet import hush
+from worker.model.scorer import NOTHING, Scorer
+
+log = structlog.get_logger()
+
+NO_ADAPTER = "none"
+
+
+def build_scorer(settings: Settings, taxonomy: Taxonomy = DEFAULT_TAXONOMY) -> Scorer:
+    """Load base model and adapter as `settings` say; takes seconds to minutes.
+
+    The adapter is `settings.adapter`, or the shipped one of the model, or none. It must have been
+    trained for the dimensions of `taxonomy`. ConfigProblem when weights are absent,
+    ArtifactMismatch when they do not belong together.
+    """
+    hush()
+    hardware.use_cores()
+    machine = hardware.detect(settings.device)
+    preset = resolve(settings.model)
+    base = loading.load(preset, settings.data_dir, machine)
+    folder = _adapter_folder(settings, preset)
+    if folder is None:
+        model, found = loading.expand(base.model, machine), None
+    else:
+        found = adapter.verified(folder, base, taxonomy)
+        model = loading.expand(base.model, machine)
+        model = adapter.attach(model, folder, merge=not loading.is_packed(model))
+    encoder = Encoder(
+        base.tokenizer,
+        found.text_tokens if found else preset.text_tokens,
+        context=getattr(model.config, "max_position_embeddings", None),
+    )
+    if found:
+        adapter.check_answers(found, encoder, taxonomy)
+    version = found.version if found else f"{preset.name}/zero-shot/{PROMPT_VERSION}"
+    scorer = Scorer(
+        model,
+        encoder,
+        version=version,
+        thresholds=found.thresholds if found else Thresholds(default=settings.threshold),
+        calibration=found.calibration if found else None,
+        batch_tokens=machine.batch_tokens,
+    )
+    # The first pass compiles kernels; a mismatch of tokenizer and taxonomy shows here, not later.
+    scorer.score([NOTHING], taxonomy)
+    log.info("model.loaded", version=version, device=str(machine.device), dtype=str(machine.dtype))
+    return scorer
+
+
+def _adapter_folder(settings: Settings, preset: Preset) -> Path | None:
+    if settings.adapter == NO_ADAPTER:
+        return None
+    if settings.adapter is None:
+        return preset.shipped_adapter if preset.shipped_adapter.is_dir() else None
+    folder = Path(settings.adapter).expanduser()
+    if not folder.is_dir():
+        raise ConfigProblem(
+            f"TRIORA_ADAPTER={settings.adapter} is not a folder: give the folder that"
+            f" `triora train` wrote, or '{NO_ADAPTER}'"
+        )
+    return folder

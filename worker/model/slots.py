@@ -1,0 +1,41 @@
+"""Scores at the answer slots: one forward pass, label rows of the output head, nothing else."""
+
+from __future__ import annotations
+
+import torch
+from transformers import PreTrainedModel
+
+from worker.model.encoding import Batch, Form
+
+
+def slot_logits(model: PreTrainedModel, batch: Batch, form: Form) -> dict[str, torch.Tensor]:
+    """Dimension -> float32 scores [n, labels], in the form's label order.
+
+    `model` is the causal language model, or a peft model around one; gradients flow. The head is
+    applied at the slots only: a full [n, tokens, vocabulary] product would cost more than some
+    layers.
+    """
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    hidden = inner.get_decoder()(
+        input_ids=batch.input_ids.to(inner.device), use_cache=False
+    ).last_hidden_state
+    return read_slots(hidden, batch.slots, inner.get_output_embeddings(), form)
+
+
+def read_slots(
+    hidden: torch.Tensor, slots: torch.Tensor, head: torch.nn.Module, form: Form
+) -> dict[str, torch.Tensor]:
+    """Dimension -> float32 scores [n, labels] from normed last states hidden [n, tokens, width].
+
+    slots: [n, questions], positions in `hidden`. In float32, since 16 bits would round away close
+    calls.
+    """
+    at = slots.to(hidden.device).unsqueeze(-1).expand(-1, -1, hidden.shape[-1])
+    states = hidden.gather(1, at).float()
+    bias = getattr(head, "bias", None)
+    scores = {}
+    for index, question in enumerate(form.questions):
+        rows = torch.tensor(question.answers, device=hidden.device)
+        found = states[:, index] @ head.weight[rows].float().T
+        scores[question.dimension] = found if bias is None else found + bias[rows].float()
+    return scores
