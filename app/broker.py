@@ -10,6 +10,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -129,20 +130,25 @@ def _adopt_or_start(settings: Settings) -> subprocess.Popen[bytes] | None:
                     # Ctrl-C is for the process that asked for it.
                     start_new_session=True,
                 )
+            # Reaped when it ends, also if others still use it when we are through with it.
+            threading.Thread(target=server.wait, daemon=True).start()
             log.info("broker.started", pid=server.pid)
-        _wait(settings, path)
+        _wait(settings, server)
     return server
 
 
-def _wait(settings: Settings, path: Path) -> None:
+def _wait(settings: Settings, server: subprocess.Popen[bytes] | None) -> None:
     deadline = time.monotonic() + START_SECONDS
-    url = settings.celery_broker_url
-    while (problem := answers(url)) is not None:
-        if time.monotonic() > deadline:
+    while (problem := answers(settings.celery_broker_url)) is not None:
+        if time.monotonic() > deadline or (server is not None and server.poll() is not None):
+            if server is not None:
+                server.kill()
+                server.wait()
+            directory = settings.data_dir.resolve()
             raise ConfigProblem(
-                f"the embedded Valkey does not come up ({problem}). Its log is "
-                f"{path.with_name('broker.log')}. The issues are safe in the database: if "
-                f"{path.parent.parent / 'valkey'} is damaged, remove it"
+                f"the embedded Valkey does not come up ({problem}): "
+                f"{directory / 'run' / 'broker.log'} says why. The issues are safe in the "
+                f"database: if {directory / 'valkey'} is damaged, remove it"
             )
         time.sleep(0.05)
 

@@ -13,13 +13,16 @@ from app import pidfile
 
 
 def main() -> None:
-    """Replace this process by the program; exit 75 if another process holds the file."""
+    """Replace this process by the program; exit code 1 and why if that fails."""
     path, program, *arguments = sys.argv[1:]
     try:
         pidfile.take(Path(path))
     except pidfile.Held as error:
         sys.exit(f"{Path(program).name}: {error}")
-    os.execv(program, [program, *arguments])  # noqa: S606 (no shell is wanted)
+    try:
+        os.execv(program, [program, *arguments])  # noqa: S606 (no shell is wanted)
+    except OSError as error:
+        sys.exit(f"{program} cannot be started: {error.strerror}")
 
 
 if __name__ == "__main__":

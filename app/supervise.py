@@ -39,6 +39,8 @@ class Foreground(Supervisor):
 
     def _print_state(self, event: events.ProcessStateEvent) -> None:
         name = event.process.config.name
+        if isinstance(event, events.ProcessStateStartingEvent) and self._unfinished[name]:
+            say(name, self._unfinished.pop(name).decode(errors="replace"))
         if isinstance(event, events.ProcessStateRunningEvent):
             say("up", f"{name} runs as process {event.process.pid}")
         elif isinstance(event, events.ProcessStateExitedEvent):
