@@ -59,6 +59,8 @@ def build(settings: Settings) -> Celery:
             # Without time-outs, publishing to a hung broker blocks for over 45 s.
             "socket_timeout": 3,
             "socket_connect_timeout": 2,
+            # Publishing to a broker that is down fails at once; a consumer reconnects anyway.
+            "max_retries": 0,
             "visibility_timeout": 300,
             # kombu restores unacknowledged messages only every Nth second; its default waits 100.
             "unacked_restore_throttle": 1,
