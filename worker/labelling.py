@@ -14,11 +14,12 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.core.errors import GitHubUnavailable
+from app.core.errors import GitHubUnavailable, Gone
 from app.core.settings import Settings
 from app.core.taxonomy import Label, Taxonomy
 from app.db import work
 from app.db.clock import from_now
+from app.db.insertion import insert_new
 from app.db.session import Database
 from app.db.tables import Application, IssueSnapshot, LabelEvent, Repository, SeenLabel
 from app.github.client import AppClient, InstallationClient
@@ -94,6 +95,8 @@ class Labelling:
     def _follow(self, client: InstallationClient, job: Job) -> None:
         """Learn the repository's present name."""
         found = client.repository(job.repository.id)
+        if found.full_name == job.repository.full_name:
+            raise Gone("the issue was transferred to another repository")
         with self.database.transaction() as session:
             session.get_one(Repository, job.repository.id).full_name = found.full_name
         job.repository.full_name = found.full_name
@@ -192,8 +195,12 @@ class Labelling:
         if names:
             with self.database.transaction() as session:
                 for name in sorted(names):
-                    session.merge(
-                        SeenLabel(repository_id=job.repository.id, name=name, seen_at=from_now())
+                    insert_new(
+                        session,
+                        SeenLabel,
+                        repository_id=job.repository.id,
+                        name=name,
+                        seen_at=from_now(),
                     )
 
 
