@@ -1,0 +1,126 @@
+"""Issues in a database, and a small scorer for tests that are not about the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select, update
+
+from app.core.decision import Thresholds
+from app.core.settings import Settings
+from app.core.taxonomy import Taxonomy
+from app.core.text import IssueText
+from app.db import snapshots
+from app.db.clock import from_now
+from app.db.insertion import insert_new
+from app.db.session import Database
+from app.db.tables import Installation, IssueSnapshot, Repository
+
+T0 = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+@dataclass
+class WordScorer:
+    """Sure of the first label of each dimension whose name stands in the title, else unsure.
+
+    `before` is called with each batch's titles: a test may raise or act from there.
+    """
+
+    version: str = "words-1"
+    thresholds: Thresholds = field(default_factory=lambda: Thresholds(default=0.5))
+    before: Callable[[list[str]], object] = lambda titles: None
+    batches: list[list[str]] = field(default_factory=list)
+
+    def score(self, texts: Sequence[IssueText], taxonomy: Taxonomy):
+        titles = [text.title for text in texts]
+        self.batches.append(titles)
+        self.before(titles)
+        return [{d.name: _scores(d.names, title) for d in taxonomy.dimensions} for title in titles]
+
+
+def _scores(names, title):
+    sure = next((name for name in names if name in title), None)
+    if sure is None:
+        return dict.fromkeys(names, 1 / len(names))
+    rest = 0.1 / (len(names) - 1)
+    return {name: 0.9 if name == sure else rest for name in names}
+
+
+@dataclass
+class Store:
+    """A database with repositories and issues in it."""
+
+    database: Database
+
+    def repository(self, repository_id=1, installation_id=1, full_name="octo/game"):
+        with self.database.transaction() as session:
+            insert_new(
+                session, Installation, id=installation_id, account="octo", created_at=from_now()
+            )
+            insert_new(
+                session,
+                Repository,
+                id=repository_id,
+                installation_id=installation_id,
+                full_name=full_name,
+                private=False,
+            )
+
+    def issue(self, number, title="crash", body="", repository_id=1, observed_at=T0):
+        """One more text of an issue, waiting to be scored; its snapshot's id."""
+        text = IssueText.of(title, body)
+        with self.database.transaction() as session:
+            snapshots.add(session, repository_id, number, "ann", text, observed_at, 0.0)
+            session.flush()
+            return session.scalar(
+                select(IssueSnapshot.id).where(
+                    IssueSnapshot.repository_id == repository_id,
+                    IssueSnapshot.issue_number == number,
+                    IssueSnapshot.content_hash == text.content_hash,
+                )
+            )
+
+    def rows(self, table, *conditions):
+        with self.database.reading() as session:
+            return list(session.scalars(select(table).where(*conditions).order_by(table.id)))
+
+    def one(self, table, *conditions):
+        (row,) = self.rows(table, *conditions)
+        return row
+
+    def make_due(self, table, *conditions):
+        """Let the waiting time of pending rows pass, leases included."""
+        long_ago = datetime.now(UTC) - timedelta(days=1)
+        with self.database.transaction() as session:
+            session.execute(
+                update(table)
+                .where(table.state == "pending", *conditions)
+                .values(due_at=long_ago, lease_until=long_ago)
+            )
+
+    def change(self, table, row_id, **values):
+        with self.database.transaction() as session:
+            session.execute(update(table).where(table.id == row_id).values(**values))
+
+
+@pytest.fixture
+def store(database) -> Store:
+    """A database (SQLite, then PostgreSQL) with one repository."""
+    made = Store(database)
+    made.repository()
+    return made
+
+
+@pytest.fixture
+def settings(tmp_path) -> Settings:
+    """Settings of a worker in a test: nothing waits without need."""
+    return Settings(
+        _env_file=None,
+        data_dir=tmp_path,
+        write_spacing_seconds=0,
+        max_attempts=3,
+        batch_size=8,
+    )
