@@ -138,9 +138,7 @@ def _features(min_df: int) -> Any:
         *(
             make_pipeline(
                 FunctionTransformer(part),
-                TfidfVectorizer(
-                    ngram_range=(1, 2), min_df=min_df, sublinear_tf=True, token_pattern=r"\w+"
-                ),
+                TfidfVectorizer(ngram_range=(1, 2), min_df=min_df, sublinear_tf=True),
             )
             for part in (_titles, _wholes)
         )
