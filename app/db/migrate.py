@@ -13,7 +13,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import OperationalError, TimeoutError
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.core.errors import ConfigProblem
 from app.db.session import Database, unreachable
@@ -98,7 +99,7 @@ def _locked(url: str) -> Iterator[Connection]:
         raise ConfigProblem(
             f"the database cannot be migrated ({error}): was it made by a newer Triora?"
         ) from error
-    except (OperationalError, TimeoutError) as error:
+    except (OperationalError, PoolTimeout) as error:
         raise unreachable(database.url, error) from error
     finally:
         database.close()

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, TimeoutError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from app.core.errors import ConfigProblem
@@ -62,7 +63,7 @@ class Database:
             yield
             return
         if not self._turn.acquire(timeout=BUSY_SECONDS):
-            raise TimeoutError(f"another writer kept the database for over {BUSY_SECONDS} s")
+            raise PoolTimeout(f"another writer kept the database for over {BUSY_SECONDS} s")
         try:
             yield
         finally:
@@ -73,7 +74,7 @@ class Database:
         try:
             with self.engine.connect() as connection:
                 connection.execute(text("SELECT 1"))
-        except (DBAPIError, TimeoutError) as error:
+        except (DBAPIError, PoolTimeout) as error:
             raise unreachable(self.url, error) from error
 
     def close(self) -> None:

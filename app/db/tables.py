@@ -74,6 +74,7 @@ class Outcome(StrEnum):
     TRIAGE = "triage"
     LABEL_EVENT = "label event"
     INSTALLATION = "installation"
+    WITHDRAWN = "withdrawn"
     IGNORED = "ignored"
 
 

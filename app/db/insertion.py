@@ -1,0 +1,23 @@
+"""Insert a fact unless it is already there: the unique keys decide, on both databases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import CursorResult
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from app.db.tables import Base
+
+
+def insert_new(session: Session, table: type[Base], **values: Any) -> bool:
+    """INSERT … ON CONFLICT DO NOTHING. True if the row is new.
+
+    When another transaction is inserting the same key, this one waits for its end.
+    """
+    dialect = session.get_bind().dialect.name
+    statement = (sqlite if dialect == "sqlite" else postgresql).insert(table).values(**values)
+    result = session.execute(statement.on_conflict_do_nothing())
+    assert isinstance(result, CursorResult)  # noqa: S101 - narrows the type for mypy
+    return result.rowcount == 1

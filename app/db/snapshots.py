@@ -1,0 +1,112 @@
+"""The texts of an issue, newest first: which one waits to be scored, and which are overtaken."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session, defer
+
+from app.core.text import IssueText
+from app.db.clock import from_now
+from app.db.tables import IssueSnapshot, LabelEvent, State
+
+
+def lock_issue(session: Session, repository_id: int, number: int) -> None:
+    """Two deliveries of one issue are taken in one after the other, until the transaction ends.
+
+    SQLite has one writer anyway.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        digest = hashlib.sha256(f"issue {repository_id}/{number}".encode()).digest()
+        key = int.from_bytes(digest[:8], signed=True)
+        session.execute(select(func.pg_advisory_xact_lock(key)))
+
+
+def texts(session: Session, repository_id: int, number: int) -> list[IssueSnapshot]:
+    """Every kept text of an issue, newest first; titles and bodies are loaded when looked at."""
+    return list(
+        session.scalars(
+            select(IssueSnapshot)
+            .options(defer(IssueSnapshot.title), defer(IssueSnapshot.body))
+            .where(
+                IssueSnapshot.repository_id == repository_id,
+                IssueSnapshot.issue_number == number,
+            )
+            .order_by(IssueSnapshot.observed_at.desc(), IssueSnapshot.id.desc())
+        )
+    )
+
+
+def add(
+    session: Session,
+    repository_id: int,
+    number: int,
+    author: str,
+    text: IssueText,
+    observed_at: datetime,
+    grace_seconds: float,
+) -> None:
+    """Keep a new text, due after `grace_seconds`."""
+    session.add(
+        IssueSnapshot(
+            repository_id=repository_id,
+            issue_number=number,
+            author=author,
+            title=text.title,
+            body=text.body,
+            content_hash=text.content_hash,
+            observed_at=observed_at,
+            created_at=from_now(),
+            state=State.PENDING,
+            due_at=from_now(grace_seconds),
+            attempts=0,
+        )
+    )
+
+
+def reopen(snapshot: IssueSnapshot, grace_seconds: float = 0.0) -> None:
+    """Let `snapshot` be claimed again, as if new."""
+    snapshot.state = State.PENDING
+    snapshot.attempts = 0
+    snapshot.lease_token = None
+    snapshot.lease_until = None
+    snapshot.due_at = from_now(grace_seconds)
+
+
+def supersede(
+    session: Session, repository_id: int, number: int, *, keep: str | None, reason: str
+) -> int:
+    """Nobody works on the issue's waiting or dead texts any more, but the one with hash `keep`.
+
+    Whoever is scoring one loses the lease. Returns how many.
+    """
+    statement = (
+        update(IssueSnapshot)
+        .where(
+            IssueSnapshot.repository_id == repository_id,
+            IssueSnapshot.issue_number == number,
+            IssueSnapshot.state.in_((State.PENDING, State.DEAD)),
+        )
+        .values(state=State.SUPERSEDED, lease_token=None, lease_until=None, error=reason)
+        .returning(IssueSnapshot.id)
+    )
+    if keep is not None:
+        statement = statement.where(IssueSnapshot.content_hash != keep)
+    return len(session.execute(statement, execution_options={"synchronize_session": False}).all())
+
+
+def labels_by_people(session: Session, repository_id: int, number: int) -> list[str]:
+    """Names of the labels that people, not bots, put on the issue or took off."""
+    return list(
+        session.scalars(
+            select(LabelEvent.label)
+            .where(
+                LabelEvent.repository_id == repository_id,
+                LabelEvent.issue_number == number,
+                LabelEvent.actor_type == "User",
+            )
+            .distinct()
+        )
+    )

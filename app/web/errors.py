@@ -1,0 +1,41 @@
+"""Errors as answers: one line of JSON that says why, and never a traceback."""
+
+from __future__ import annotations
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from app.core.errors import BadRequest
+
+log = structlog.get_logger()
+
+# GitHub does not retry by itself; monitors and our own redelivery sweep read this.
+RETRY_AFTER_SECONDS = 30
+
+
+def install(app: FastAPI) -> None:
+    """Answer the errors we know; anything else is a bare 500 from the server."""
+
+    @app.exception_handler(BadRequest)
+    async def refuse(request: Request, error: BadRequest) -> JSONResponse:
+        return JSONResponse({"error": str(error)}, status_code=error.status)
+
+    @app.exception_handler(DBAPIError)
+    @app.exception_handler(PoolTimeout)
+    async def database_down(request: Request, error: Exception) -> JSONResponse:
+        # Only the class: a statement's parameters are issue texts.
+        cause = getattr(error, "orig", None) or error
+        log.error("database.unavailable", path=request.url.path, error=type(cause).__name__)
+        return unavailable("the database does not answer")
+
+
+def unavailable(why: str) -> JSONResponse:
+    """503: nothing was stored, deliver again later."""
+    return JSONResponse(
+        {"error": f"{why}: deliver this again later"},
+        status_code=503,
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+    )

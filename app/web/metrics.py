@@ -1,0 +1,90 @@
+"""Figures for Prometheus at /metrics: deliveries as they come, work as the database counts it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fastapi import APIRouter, Response
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from app.db import work
+from app.db.session import Database
+from app.db.tables import Application, IssueSnapshot
+from app.github.events import INTEREST
+
+_TABLES: dict[str, type[work.Claimed]] = {"issues": IssueSnapshot, "labels": Application}
+
+
+class Metrics:
+    """The figures of one receiver, in a registry of its own."""
+
+    def __init__(self, database: Database) -> None:
+        self.registry = CollectorRegistry()
+        self._deliveries = Counter(
+            "triora_deliveries",
+            "Webhook deliveries taken in, by event and what was done with them",
+            ["event", "outcome"],
+            registry=self.registry,
+        )
+        self._refused = Counter(
+            "triora_webhooks_refused",
+            "Webhook calls that were not taken in, by HTTP status",
+            ["status"],
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "triora_webhook_seconds",
+            "Time from the first byte of a webhook to its answer",
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+            registry=self.registry,
+        )
+        self.registry.register(_Backlog(database))
+
+    def delivery(self, event: str, outcome: str) -> None:
+        """Count a delivery. Events we do not use share one name: they are any number of words."""
+        self._deliveries.labels(event if event in INTEREST else "other", outcome).inc()
+
+    def refused(self, status: int) -> None:
+        """Count a webhook call that was not taken in."""
+        self._refused.labels(str(status)).inc()
+
+
+class _Backlog(Collector):
+    """Rows of work, counted when somebody asks; left out while the database does not answer."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """One gauge, by kind of work and state."""
+        rows = GaugeMetricFamily(
+            "triora_work", "Rows of work that wait or were given up", labels=["work", "state"]
+        )
+        try:
+            with self._database.reading() as session:
+                for name, table in _TABLES.items():
+                    for state, number in work.counts(session, table).items():
+                        rows.add_metric([name, str(state)], number)
+        except (DBAPIError, PoolTimeout):
+            return
+        yield rows
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """Nothing: registering must not ask the database."""
+        return []
+
+
+def routes(metrics: Metrics) -> APIRouter:
+    """The page Prometheus reads."""
+    router = APIRouter(tags=["operation"])
+
+    @router.get("/metrics", response_class=Response, summary="Figures for Prometheus")
+    def show_metrics() -> Response:
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    return router
