@@ -5,6 +5,7 @@ Settings are read here, at import. `triora worker` runs this with the right opti
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -16,7 +17,9 @@ from app.core.settings import load
 from app.queue import Queue, build
 from worker.process import Process
 from worker.tasks import register
+from worker.threads import wait_without_spinning
 
+wait_without_spinning(os.environ)
 settings = load()
 process = Process(settings)
 celery = build(settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -15,6 +16,7 @@ from app.cli import EXIT_PROBLEM, start
 from app.core.errors import BadRequest, ConfigProblem
 from app.core.taxonomy import DEFAULT_TAXONOMY, Taxonomy
 from app.core.text import IssueText
+from worker.threads import wait_without_spinning
 
 if TYPE_CHECKING:
     from worker.model.scorer import Scorer
@@ -48,7 +50,8 @@ def classify(
     """Score reports: one from --title and --body, or JSONL on standard input.
 
     Rows have `id`, `repository`, `title` and `body`; each gives one JSON line, in order. Rows
-    that cannot be read are named on standard error, the others are still scored; then the exit code is 2.
+    that cannot be read are named on standard error, the others are still scored; the exit code
+    is 2 then.
     """
     if title is None and (body is not None or repository is not None):
         raise ConfigProblem("--body and --repository need --title")
@@ -58,6 +61,7 @@ def classify(
             " title and body into standard input"
         )
     settings = start()
+    wait_without_spinning(os.environ)
     # Torch takes seconds to import: only the command that needs it pays.
     from worker.model.serve import build_scorer  # noqa: PLC0415
 
