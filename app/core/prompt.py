@@ -18,7 +18,7 @@ import string
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from app.core.segments import Rank, segments
+from app.core.segments import segments
 from app.core.taxonomy import Dimension
 from app.core.text import IssueText, visible
 
@@ -103,12 +103,9 @@ def _best(body: str, room: int, count: Count) -> str:
     costs = dict(zip(near, (n + 1 for n in count([found[at].text for at in near])), strict=True))
     kept: list[int] = []
     for at in near:
-        if costs[at] > room:
-            if found[at].rank < Rank.BULK:
-                break
-            continue
-        kept.append(at)
-        room -= costs[at]
+        if costs[at] <= room:
+            kept.append(at)
+            room -= costs[at]
     return " ".join(found[at].text for at in sorted(kept))
 
 

@@ -30,8 +30,9 @@ class Segment:
 
 # A log repeats itself: error lines after this many are bulk.
 MAX_ERRORS = 12
-# Characters of a piece at most, and of a form field's answer that count as its essence.
+# Characters of a piece at most, and of a form field's answer that count for more than prose.
 PIECE = 240
+STEPS = 4 * PIECE
 
 _FENCE = re.compile(r"```|~~~")
 _HEADING = re.compile(r"#{1,6} \S")
@@ -63,16 +64,16 @@ def segments(body: str) -> list[Segment]:
     """The pieces of `body` in order. Joined by spaces they are what `visible` shows of it."""
     seen: set[str] = set()
     return [
-        Segment(piece, _error_rank(piece, seen) or rank)
+        Segment(piece, _error_rank(piece, rank, seen))
         for line, rank in _ranked_lines(body)
         for piece in _pieces(line)
     ]
 
 
-def _error_rank(piece: str, seen: set[str]) -> Rank | None:
-    """ERROR the first time an error is seen and BULK after; None when `piece` is no error."""
+def _error_rank(piece: str, rank: Rank, seen: set[str]) -> Rank:
+    """ERROR the first time an error is seen and BULK after; `rank` when `piece` is no error."""
     if not _ERROR.search(piece):
-        return None
+        return rank
     # Repeats differ in numbers and addresses only.
     shape = _NUMBER.sub("", piece)
     if shape in seen or len(seen) >= MAX_ERRORS:
@@ -82,14 +83,16 @@ def _error_rank(piece: str, seen: set[str]) -> Rank | None:
 
 
 def _ranked_lines(body: str) -> Iterator[tuple[str, Rank]]:
-    fenced, steps, field_left = False, False, 0
+    fenced, steps, field_left = False, False, 0  # characters left of what an answer begins with
     for whole in visible_lines(body):
         for line in _LOST_BREAK.split(whole):
             if _FENCE.match(line):
                 fenced = not fenced
             elif not fenced and _HEADING.match(line):
-                steps, field_left = bool(_STEPS.search(line[:80])), PIECE + len(line)
-            yield line, _rank(line, fenced=fenced, steps=steps, field=field_left > 0)
+                steps = bool(_STEPS.search(line[:80]))
+                field_left = (STEPS if steps else PIECE) + len(line)
+            early = field_left > 0
+            yield line, _rank(line, fenced=fenced, steps=steps and early, field=early)
             field_left -= len(line)
 
 
