@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import CursorResult
+from sqlalchemy import inspect
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -18,6 +18,6 @@ def insert_new(session: Session, table: type[Base], **values: Any) -> bool:
     """
     dialect = session.get_bind().dialect.name
     statement = (sqlite if dialect == "sqlite" else postgresql).insert(table).values(**values)
-    result = session.execute(statement.on_conflict_do_nothing())
-    assert isinstance(result, CursorResult)  # noqa: S101 - narrows the type for mypy
-    return result.rowcount == 1
+    # RETURNING is empty when nothing was inserted; drivers do not agree on the row count.
+    key = inspect(table).primary_key
+    return session.execute(statement.on_conflict_do_nothing().returning(*key)).first() is not None

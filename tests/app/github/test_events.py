@@ -1,9 +1,10 @@
 """Payload models: tolerant of what is missing, strict about what a database could not keep."""
 
+import contextlib
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.github import events
@@ -68,12 +69,12 @@ def test_unusable_shape_says_where_and_quotes_nothing(broken, where):
     assert "secret words" not in str(error.value)
 
 
+# Building Unicode tables takes a second, once; nothing here is about time.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(["action", "issue", "installation", "sender"]), JSON))
 def test_any_object_is_read_or_unusable_and_nothing_else(payload):
-    try:
-        events.read(payload)
-    except events.Unusable as error:
-        assert str(error)
+    with contextlib.suppress(events.Unusable):
+        assert isinstance(events.read(payload), events.Event)
 
 
 @pytest.mark.parametrize("name", ["push", "ping", "issue_comment", "label", "nobody_knows", ""])
