@@ -1,0 +1,13 @@
+"""The training part of the `triora` command. Heavy imports wait inside the commands."""
+
+from __future__ import annotations
+
+import typer
+
+from training.commands import collect, dataset, evaluate
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the training commands; called through the entry-point group `triora.commands`."""
+    for module in (collect, dataset, evaluate):
+        module.register(cli)

@@ -1,0 +1,160 @@
+"""`triora evaluate` and `triora compare`: how good a model is, and whether it is better."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.core.errors import ConfigProblem
+from app.core.taxonomy import DEFAULT_TAXONOMY
+from training.commands import dataset as reading
+
+if TYPE_CHECKING:
+    from training.comparison import Comparison, Saved
+    from training.figures import Evaluation
+
+Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON on stdout.")]
+Report = Annotated[Path | None, typer.Option(help="Write one self-contained HTML page.")]
+
+
+def register(cli: typer.Typer) -> None:
+    """Add `triora evaluate` and `triora compare`."""
+    cli.command()(evaluate)
+    cli.command()(compare)
+
+
+def evaluate(
+    data: Annotated[Path, typer.Option(help="Rows with true labels.")],
+    train: Annotated[
+        Path | None, typer.Option(help="Training rows: fits the baselines, finds near-duplicates.")
+    ] = None,
+    adapter: Annotated[
+        str | None, typer.Option(help="Folder of an adapter; the shipped one without it.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Preset, id or path of the base model.")] = None,
+    name: Annotated[str | None, typer.Option(help="What tables call the run.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The seed it was trained with.")] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE to show beside it, as rank=8.")
+    ] = None,
+    zero_shot: Annotated[
+        bool, typer.Option(help="Score with the base model alone as a baseline, too.")
+    ] = True,
+    baselines: Annotated[bool, typer.Option(help="Majority, keyword rules and TF-IDF.")] = True,
+    scored: Annotated[
+        bool, typer.Option("--model-run/--baselines-only", help="Score with the model at all.")
+    ] = True,
+    save: Annotated[Path | None, typer.Option(help="Folder to keep the runs in.")] = None,
+    json: Json = False,
+    report: Report = None,
+) -> None:
+    """Evaluate a model beside its baselines; every figure has an interval and a sample size."""
+    from training import bench, keywords  # noqa: PLC0415 - heavy imports wait for their command
+    from training.report import evaluation_page  # noqa: PLC0415
+
+    examples = reading.read(data).examples
+    rows = reading.read(train).examples if train is not None else None
+    runs: list[Saved] = []
+    if scored:
+        runs.append(bench.model_run(examples, rows, model, adapter, name, seed, _pairs(setting)))
+        if zero_shot and adapter != "none":
+            runs.append(bench.model_run(examples, None, model, "none", "zero-shot", None, {}))
+    if baselines:
+        runs += bench.baseline_runs(examples, rows, DEFAULT_TAXONOMY)
+    evaluations, comparison = bench.judged(runs)
+    if save is not None:
+        bench.keep(save, runs, evaluations)
+    if report is not None:
+        agreements = keywords.agreements(examples)
+        page = evaluation_page(evaluations[0], comparison, evaluations[1:], agreements)
+        report.write_text(page, encoding="utf-8")
+        typer.echo(f"report: {report}", err=True)
+    if json:
+        found = {
+            "evaluations": [e.model_dump(mode="json") for e in evaluations],
+            "comparison": comparison.model_dump(mode="json"),
+        }
+        typer.echo(jsonlib.dumps(found, indent=1))
+    else:
+        _table(comparison)
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Folders that `triora evaluate --save` kept.")],
+    reference: Annotated[
+        str | None, typer.Option(help="Test the others against this name; the first without it.")
+    ] = None,
+    json: Json = False,
+    report: Report = None,
+) -> None:
+    """Compare saved runs with paired tests; no model is run. Seeds of one name are averaged."""
+    from training import comparison as comparisons  # noqa: PLC0415
+    from training.evaluation import evaluate as judge  # noqa: PLC0415
+    from training.predictions import load  # noqa: PLC0415
+    from training.report import comparison_page  # noqa: PLC0415
+
+    saved = [load(path) for path in runs]
+    found = comparisons.compare(saved, reference)
+    if report is not None:
+        evaluations: list[Evaluation] = [judge(*one) for one in saved]
+        report.write_text(comparison_page(found, evaluations), encoding="utf-8")
+        typer.echo(f"report: {report}", err=True)
+    if json:
+        typer.echo(found.model_dump_json(indent=1))
+    else:
+        _table(found)
+
+
+def _pairs(settings: Sequence[str] | None) -> dict[str, str | float]:
+    found: dict[str, str | float] = {}
+    for pair in settings or ():
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise ConfigProblem(f"--setting {pair!r}: write NAME=VALUE")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def _table(comparison: Comparison) -> None:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    console = Console()
+    for scope in ("bugs", "all"):
+        standings = comparison.of(scope)
+        if not standings:
+            continue
+        title = f"{'bug' if scope == 'bugs' else 'all'} reports, n {standings[0].n}"
+        table = Table(title=title, title_justify="left")
+        table.add_column("run")
+        for column in ("accuracy", "macro-F1", *standings[0].dimensions, "ECE", "precision@60 %"):
+            table.add_column(column)
+        table.add_column(f"against {comparison.reference}")
+        for one in standings:
+            contrast = comparison.contrast(one.name, scope)
+            verdict = "reference"
+            if contrast is not None:
+                verdict = f"{100 * (contrast.difference.value or 0):+.1f}, p {contrast.p:.3f}"
+                verdict += ", significant" if contrast.significant else ", not significant"
+            table.add_row(
+                one.name + (f" ({one.seeds} seeds)" if one.seeds > 1 else ""),
+                *(
+                    figure.percent().replace(" (", "\n(")
+                    for figure in (
+                        one.accuracy,
+                        one.macro_f1,
+                        *one.dimensions.values(),
+                        one.calibration_error,
+                        one.precision_at_60,
+                    )
+                ),
+                verdict,
+            )
+        console.print(table)
