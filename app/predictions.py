@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime
+from enum import StrEnum
 
 from pydantic import BaseModel
 from sqlalchemy import select
@@ -22,12 +23,21 @@ class Answer(BaseModel):
     reason: str
 
 
+class Stage(StrEnum):
+    """How far an issue is. DEAD waits for a person."""
+
+    WAITING = "waiting"
+    LABELLING = "labelling"
+    DONE = "done"
+    DEAD = "dead"
+
+
 class Line(BaseModel):
-    """An issue as it was last seen. Times are UTC; `labelled_at` is None while labels wait."""
+    """An issue as it was last seen. Times are UTC; `labelled_at` only if something was written."""
 
     repository: str
     number: int
-    state: State
+    stage: Stage
     model: str | None = None
     dimensions: dict[str, Answer] = {}
     written: list[str] = []
@@ -63,7 +73,7 @@ def latest(session: Session, repository: str | None = None) -> Iterator[Line]:
         yield Line(
             repository=name,
             number=snapshot.issue_number,
-            state=snapshot.state,
+            stage=_stage(snapshot, application),
             model=model,
             dimensions=dimensions,
             written=application.written if application else [],
@@ -72,6 +82,15 @@ def latest(session: Session, repository: str | None = None) -> Iterator[Line]:
             labelled_at=application.applied_at if application else None,
             error=snapshot.error or (application.error if application else None),
         )
+
+
+def _stage(snapshot: IssueSnapshot, application: Application | None) -> Stage:
+    rows = [snapshot, application] if application else [snapshot]
+    if any(row.state == State.DEAD for row in rows):
+        return Stage.DEAD
+    if snapshot.state == State.PENDING:
+        return Stage.WAITING
+    return Stage.LABELLING if rows[-1].state == State.PENDING else Stage.DONE
 
 
 Answered = tuple[str, datetime, dict[str, Answer]]

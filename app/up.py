@@ -1,4 +1,4 @@
-"""Everything on one machine: receiver, triage worker, label writer, scheduler and broker.
+"""Everything on one machine: receiver, triage worker, label writer with scheduler, and broker.
 
 Supervisor (another library's work) keeps the processes running; this module decides which, makes
 sure that there is one `triora up` a DATA_DIR, and ends what a killed one left behind.
@@ -46,10 +46,12 @@ def programs(settings: Settings) -> list[Program]:
     triora = str(Path(sys.executable).with_name("triora"))
     listen = ("--host", settings.host, "--port", str(settings.port))
     ours = [
-        Program("labels", (triora, "worker", "--queue", "label", "--queue", "upkeep"), 20),
         Program("triage", (triora, "worker", "--queue", "triage"), 20),
-        Program("scheduler", (triora, "worker", "--beat"), 30),
-        Program("receiver", (triora, "serve", *listen), 40),
+        # The scheduler is a thread of the label writer, which mostly waits.
+        Program(
+            "labels", (triora, "worker", "--queue", "label", "--queue", "upkeep", "--beat"), 20
+        ),
+        Program("receiver", (triora, "serve", *listen), 30),
     ]
     if settings.broker_url is None:
         ours.insert(0, Program("broker", tuple(broker.command(settings)), 10))
