@@ -43,6 +43,7 @@ def build(standin: StandIn) -> uvicorn.Server:
         ws="none",
         lifespan="on",
         log_config=None,
+        interface="asgi3",  # a bound method is taken for the old interface otherwise
         access_log=False,
         # The stand-in tells its own time, which may be skewed.
         date_header=False,
@@ -59,18 +60,23 @@ class ServerThread:
         self._server = build(standin)
         self._sock = sock
         self._started = threading.Event()
+        self._over = False
         standin.on_start.append(self._started.set)
         self._thread = threading.Thread(target=self._run, name="sandbox", daemon=True)
 
     def _run(self) -> None:
-        asyncio.run(self._server.serve(sockets=[self._sock]))
+        try:
+            asyncio.run(self._server.serve(sockets=[self._sock]))
+        finally:
+            self._over = True
+            self._started.set()
 
     def start(self) -> None:
         """Return once requests are answered: the socket listens before the loop accepts."""
         self._sock.listen(128)
         self._thread.start()
-        if not self._started.wait(30):
-            raise RuntimeError("the sandbox did not start within 30 s")
+        if not self._started.wait(30) or self._over:
+            raise RuntimeError("the sandbox did not start; what its thread printed says why")
 
     def stop(self) -> None:
         """Stop serving; connections that are open are closed."""

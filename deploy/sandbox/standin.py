@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from fastapi import FastAPI
-from starlette.types import ASGIApp
+from starlette.types import Receive, Scope, Send
 
 from deploy.sandbox import control, estate, seed
 from deploy.sandbox.hooks import Hooks
@@ -64,7 +64,12 @@ class StandIn:
         self.world.on_change.append(self.feed.publish)
         self.rest = Rest(self.world, self.tokens, self._routes())
         self.on_start: list[Callable[[], None]] = []
-        self.asgi: ASGIApp = self._application()
+        self._pages = self._application()
+
+    async def asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The API under its prefix, without a web framework in between; pages and control else."""
+        is_api = scope["type"] == "http" and scope["path"].startswith(f"{PREFIX}/")
+        await (self.rest if is_api else self._pages)(scope, receive, send)
 
     def _routes(self) -> Routes:
         routes = Routes()
@@ -84,7 +89,6 @@ class StandIn:
 
         # No documentation pages: the pages are the stand-in's own.
         application = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-        application.mount(PREFIX, self.rest)
         application.include_router(control.router(self))
         application.include_router(estate.router(self))
         site.attach(application, self)

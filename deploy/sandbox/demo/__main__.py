@@ -28,6 +28,8 @@ def main() -> int:
     """0 when all went well, 1 when it did not, 2 for wrong options, 128 + n for signal n."""
     options = _options()
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 120
     try:
         reports = read(options.reports, options.limit) if options.reports else None
     except ReportProblem as error:

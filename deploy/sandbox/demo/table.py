@@ -55,8 +55,8 @@ def dimensions(results: Sequence[Result]) -> list[str]:
 def issues(results: Sequence[Result]) -> Table:
     """A row an issue: what was written, and how probable the model holds it."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("issue", justify="right")
-    table.add_column("title", no_wrap=True, max_width=TITLE_WIDTH)
+    table.add_column("issue", justify="right", no_wrap=True, min_width=5)
+    table.add_column("title", no_wrap=True, max_width=TITLE_WIDTH, ratio=1)
     names = dimensions(results)
     for name in names:
         table.add_column(name, no_wrap=True)

@@ -25,8 +25,9 @@ def _installations(call: Call) -> list[Installation]:
 @routes.add("GET", "/app", APP)
 def the_app(call: Call) -> Reply:
     """Who am I?"""
-    count = len(_installations(call))
-    return Reply(data=shape.app(call.world, _app(call)) | {"installations_count": count})
+    app, count = _app(call), len(_installations(call))
+    told = {"client_id": app.client_id, "installations_count": count}
+    return Reply(data=shape.app(call.world, app) | told)
 
 
 @routes.add("GET", "/app/installations", APP)

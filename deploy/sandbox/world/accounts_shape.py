@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from deploy.sandbox.world.model import Account, App, Installation, Repository, Role, node_id
 from deploy.sandbox.world.state import World
@@ -68,7 +69,8 @@ def page(world: World, path: str) -> str:
 
 def account(world: World, who: Account) -> Shape:
     """A simple user."""
-    url = api(world, f"/users/{who.login}")
+    login = quote(who.login)  # a bot's has brackets
+    url = api(world, f"/users/{login}")
     return {
         "login": who.login,
         "id": who.id,
@@ -76,7 +78,7 @@ def account(world: World, who: Account) -> Shape:
         "avatar_url": page(world, f"/_sandbox/avatar/{who.id}.svg"),
         "gravatar_id": "",
         "url": url,
-        "html_url": page(world, f"/people/{who.login}"),
+        "html_url": page(world, f"/people/{login}"),
         "followers_url": f"{url}/followers",
         "following_url": f"{url}/following{{/other_user}}",
         "gists_url": f"{url}/gists{{/gist_id}}",
@@ -87,7 +89,6 @@ def account(world: World, who: Account) -> Shape:
         "events_url": f"{url}/events{{/privacy}}",
         "received_events_url": f"{url}/received_events",
         "type": who.kind,
-        "user_view_type": "public",
         "site_admin": False,
     }
 
@@ -208,10 +209,9 @@ def repository_stub(repo: Repository) -> Shape:
 
 
 def app(world: World, it: App) -> Shape:
-    """An App, as /app answers and as `performed_via_github_app` names it."""
+    """An App as `performed_via_github_app` names it."""
     return {
         "id": it.id,
-        "client_id": it.client_id,
         "slug": it.slug,
         "node_id": node_id("Integration", it.id),
         "owner": account(world, it.owner),
@@ -231,7 +231,6 @@ def installation(world: World, it: Installation) -> Shape:
     url = api(world, f"/app/installations/{it.id}")
     return {
         "id": it.id,
-        "client_id": it.app.client_id,
         "account": account(world, it.account),
         "repository_selection": "all" if it.repository_ids is None else "selected",
         "access_tokens_url": f"{url}/access_tokens",
