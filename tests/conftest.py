@@ -1,3 +1,8 @@
 """Fixtures for every test; each part registers its module here."""
 
-pytest_plugins = ["tests.fixtures_database", "tests.fixtures_github", "tests.fixtures_sandbox"]
+pytest_plugins = [
+    "tests.fixtures_database",
+    "tests.fixtures_receiver",
+    "tests.fixtures_github",
+    "tests.fixtures_sandbox",
+]

@@ -41,8 +41,9 @@ class Database:
     def transaction(self) -> Iterator[Session]:
         """A session that commits at the end and rolls back on an error; rows stay readable after.
 
-        On SQLite it holds the write lock from the start, so a read in it is never stale. Do not
-        nest. Raises SQLAlchemy's DBAPIError or TimeoutError when the database does not answer.
+        On SQLite it takes the write lock with its first statement, so a read in it is never stale.
+        Do not nest. Raises SQLAlchemy's DBAPIError or TimeoutError when the database does not
+        answer.
         """
         with (
             self._my_turn(),
