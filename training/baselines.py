@@ -30,12 +30,16 @@ SMALL = 50
 class Baseline(Protocol):
     """Scores texts; `settings` are what a table may want to show."""
 
-    name: str
-    settings: Mapping[str, str | int | float | bool | None]
+    @property
+    def name(self) -> str:
+        """How tables call it."""
+
+    @property
+    def settings(self) -> Mapping[str, str | int | float | bool | None]:
+        """What was chosen or set."""
 
     def score(self, texts: Sequence[IssueText], taxonomy: Taxonomy) -> list[Said]:
         """One dict dimension -> label -> probability a text, in order."""
-        ...
 
 
 class Majority:

@@ -14,8 +14,8 @@ from app.core.taxonomy import DEFAULT_TAXONOMY
 from training.commands import dataset as reading
 
 if TYPE_CHECKING:
-    from training.comparison import Comparison, Saved
-    from training.figures import Evaluation
+    from training.comparison import Comparison, Saved, Standing
+    from training.figures import Evaluation, Scope
 
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON on stdout.")]
 Report = Annotated[Path | None, typer.Option(help="Write one self-contained HTML page.")]
@@ -127,34 +127,33 @@ def _table(comparison: Comparison) -> None:
     from rich.table import Table  # noqa: PLC0415
 
     console = Console()
-    for scope in ("bugs", "all"):
+    # A pipe has no width; figures with intervals do not fit into 80 columns.
+    console.width = max(console.width, 130)
+    scopes: tuple[Scope, ...] = ("bugs", "all")
+    for scope in scopes:
         standings = comparison.of(scope)
         if not standings:
             continue
-        title = f"{'bug' if scope == 'bugs' else 'all'} reports, n {standings[0].n}"
-        table = Table(title=title, title_justify="left")
-        table.add_column("run")
-        for column in ("accuracy", "macro-F1", *standings[0].dimensions, "ECE", "precision@60 %"):
-            table.add_column(column)
-        table.add_column(f"against {comparison.reference}")
+        what = f"{'Bug' if scope == 'bugs' else 'All'} reports, n {standings[0].n}"
+        main = Table(title=f"{what}: averages", title_justify="left")
+        for column in ("run", "accuracy", "macro-F1", "calibration error", "precision at 60 %"):
+            main.add_column(column, no_wrap=column != "run")
+        main.add_column(f"accuracy against {comparison.reference}")
+        each = Table(title=f"{what}: accuracy by dimension", title_justify="left")
+        for column in ("run", *standings[0].dimensions):
+            each.add_column(column, no_wrap=column != "run")
         for one in standings:
-            contrast = comparison.contrast(one.name, scope)
-            verdict = "reference"
-            if contrast is not None:
-                verdict = f"{100 * (contrast.difference.value or 0):+.1f}, p {contrast.p:.3f}"
-                verdict += ", significant" if contrast.significant else ", not significant"
-            table.add_row(
-                one.name + (f" ({one.seeds} seeds)" if one.seeds > 1 else ""),
-                *(
-                    figure.percent().replace(" (", "\n(")
-                    for figure in (
-                        one.accuracy,
-                        one.macro_f1,
-                        *one.dimensions.values(),
-                        one.calibration_error,
-                        one.precision_at_60,
-                    )
-                ),
-                verdict,
-            )
-        console.print(table)
+            name = one.name + (f" ({one.seeds} seeds)" if one.seeds > 1 else "")
+            figures = (one.accuracy, one.macro_f1, one.calibration_error, one.precision_at_60)
+            main.add_row(name, *(f.percent() for f in figures), _verdict(comparison, scope, one))
+            each.add_row(name, *(f.percent() for f in one.dimensions.values()))
+        console.print(main)
+        console.print(each)
+
+
+def _verdict(comparison: Comparison, scope: Scope, one: Standing) -> str:
+    contrast = comparison.contrast(one.name, scope)
+    if contrast is None:
+        return "reference"
+    verdict = "significant" if contrast.significant else "not significant"
+    return f"{100 * (contrast.difference.value or 0):+.1f}, p {contrast.p:.3f}, {verdict}"
