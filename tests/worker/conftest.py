@@ -17,7 +17,7 @@ from app.db import snapshots
 from app.db.clock import from_now
 from app.db.insertion import insert_new
 from app.db.session import Database
-from app.db.tables import Installation, IssueSnapshot, Repository
+from app.db.tables import Application, Installation, IssueSnapshot, Repository, State
 
 T0 = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -82,6 +82,23 @@ class Store:
                     IssueSnapshot.content_hash == text.content_hash,
                 )
             )
+
+    def to_write(self, number, wanted, *, repository_id=1, version="words-1", **of_issue):
+        """An issue that was scored and waits to be labelled; its Application's id."""
+        snapshot = self.issue(number, repository_id=repository_id, **of_issue)
+        with self.database.transaction() as session:
+            session.get_one(IssueSnapshot, snapshot).state = State.DONE
+            application = Application(
+                snapshot_id=snapshot,
+                model_version=version,
+                run_id="0" * 32,
+                wanted=wanted,
+                created_at=from_now(),
+                due_at=from_now(),
+            )
+            session.add(application)
+            session.flush()
+            return application.id
 
     def rows(self, table, *conditions):
         with self.database.reading() as session:
