@@ -12,6 +12,7 @@ MAX_TITLE = 1024
 MAX_BODY = 65536
 
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+_NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff\u202a-\u202e\u2066-\u2069]")
 _BREAK = re.compile(r"[\r\n]+")
 _BLANK = re.compile(r"[ \t]+")
@@ -20,7 +21,7 @@ _BLANK = re.compile(r"[ \t]+")
 class IssueText(BaseModel):
     """Title and body exactly as GitHub sent them, cut at GitHub's own limits.
 
-    NUL is dropped: no database column and no tokenizer takes it.
+    NUL and lone surrogates are dropped: no database column and no tokenizer takes them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -32,8 +33,8 @@ class IssueText(BaseModel):
     def of(cls, title: str | None, body: str | None) -> IssueText:
         """From possibly absent, possibly oversized strings."""
         return cls(
-            title=(title or "").replace("\x00", "")[:MAX_TITLE],
-            body=(body or "").replace("\x00", "")[:MAX_BODY],
+            title=_NO_TEXT.sub("", title or "")[:MAX_TITLE],
+            body=_NO_TEXT.sub("", body or "")[:MAX_BODY],
         )
 
     @property

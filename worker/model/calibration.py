@@ -52,9 +52,8 @@ def fit(scores: torch.Tensor, truth: torch.Tensor, labels: Sequence[str]) -> Cal
 
     search.step(loss)
     found = (bias - bias.mean()).detach().tolist()
-    return Calibration(
-        temperature=float(log_temperature.exp()), bias=dict(zip(labels, found, strict=True))
-    )
+    temperature = float(log_temperature.detach().exp())
+    return Calibration(temperature=temperature, bias=dict(zip(labels, found, strict=True)))
 
 
 def expected_error(chances: torch.Tensor, truth: torch.Tensor, bins: int = 15) -> float:

@@ -71,7 +71,11 @@ def expand(model: PreTrainedModel, hardware: Hardware) -> PreTrainedModel:
     """
     if expanded_bytes(model, hardware.dtype) > free_memory(hardware.device) / 2:
         return model
-    return model.dequantize(hardware.dtype)
+    expanded = model.dequantize(hardware.dtype)
+    # transformers leaves its marks of a quantised model; peft and the Trainer go by them.
+    expanded.is_loaded_in_4bit = expanded.is_quantized = False
+    expanded.hf_quantizer = None
+    return expanded
 
 
 def expanded_bytes(model: PreTrainedModel, dtype: torch.dtype) -> int:
@@ -119,4 +123,4 @@ def _revision(preset: Preset, model: PreTrainedModel) -> str | None:
 
 def is_packed(model: PreTrainedModel) -> bool:
     """True while the weights are 4-bit."""
-    return bool(getattr(model, "is_loaded_in_4bit", False))
+    return any(p.dtype == torch.uint8 for p in model.parameters())
