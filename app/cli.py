@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from importlib.metadata import entry_points, version
 from typing import Annotated
@@ -15,6 +14,7 @@ from app.core.errors import ConfigProblem, TriageError
 from app.core.settings import PREFIX, Settings, load
 from app.db.migrate import require_migrated, upgrade
 from app.db.session import Database
+from app.listening import listen
 
 EXIT_PROBLEM = 2
 
@@ -69,7 +69,7 @@ def run_everything(host: Host = None, port: Port = None) -> None:
     """Run everything on this machine: receiver, workers, scheduler and, if needed, a broker."""
     settings = start(host=host, port=port)
     up.check(settings)
-    up.claim(settings)
+    settings = up.claim(settings)
     upgrade(settings.sql_url)
     up.become_supervisor(settings, os.environ)
 
@@ -84,7 +84,7 @@ def serve(host: Host = None, port: Port = None) -> None:
 
     from app.web.server import create_app  # noqa: PLC0415
 
-    with _listening(settings) as listening, broker.embedded(settings):
+    with listen(settings) as listening, broker.embedded(settings):
         address, number = listening.getsockname()[:2]
         typer.echo(f"listening on http://{address}:{number}", err=True)
         config = uvicorn.Config(create_app(settings), log_config=None, access_log=False)
@@ -119,16 +119,6 @@ def list_predictions(
     with database.reading() as session:
         for line in predictions.latest(session, repository):
             typer.echo(line.model_dump_json())
-
-
-def _listening(settings: Settings) -> socket.socket:
-    try:
-        return socket.create_server((settings.host, settings.port), backlog=2048)
-    except OSError as error:
-        raise ConfigProblem(
-            f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): choose another "
-            f"{PREFIX}PORT or {PREFIX}HOST"
-        ) from error
 
 
 def _add_commands_of_other_packages() -> None:

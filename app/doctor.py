@@ -126,7 +126,7 @@ def _key(settings: Settings) -> str:
 
 def _github(settings: Settings) -> str:
     try:
-        app = AppClient.from_settings(settings).identity()
+        app = AppClient.from_settings(settings).app()
     except NotPermitted as error:
         raise ConfigProblem(
             f"{settings.api_url} refuses the App ({error}): do {PREFIX}APP_ID and "

@@ -24,7 +24,15 @@ _SECRET = re.compile(
     re.DOTALL,
 )
 # Libraries that tell more than ids at INFO: paths of requests, SQL, task arguments.
-_QUIET = ("httpx", "httpcore", "alembic", "githubkit", "celery.app.trace", "celery.worker.strategy")
+_QUIET = (
+    "httpx",
+    "httpcore",
+    "alembic",
+    "githubkit",
+    "celery.app.trace",
+    "celery.beat",
+    "celery.worker.strategy",
+)
 
 
 def blank(text: str) -> str:

@@ -11,7 +11,15 @@ from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.db.tables import Application, Decision, IssueSnapshot, Prediction, Repository, State
+from app.db.tables import (
+    Application,
+    Decision,
+    IssueSnapshot,
+    Prediction,
+    Repository,
+    State,
+    Work,
+)
 
 
 class Answer(BaseModel):
@@ -85,7 +93,7 @@ def latest(session: Session, repository: str | None = None) -> Iterator[Line]:
 
 
 def _stage(snapshot: IssueSnapshot, application: Application | None) -> Stage:
-    rows = [snapshot, application] if application else [snapshot]
+    rows: list[Work] = [snapshot, application] if application else [snapshot]
     if any(row.state == State.DEAD for row in rows):
         return Stage.DEAD
     if snapshot.state == State.PENDING:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import structlog
 from app import broker, pidfile
 from app.core.errors import ConfigProblem
 from app.core.settings import PREFIX, Settings
+from app.listening import listen
 from app.supervise import say
 
 log = structlog.get_logger()
@@ -63,19 +63,14 @@ def check(settings: Settings) -> None:
     _ = settings.require_app_id, settings.private_key_pem, settings.webhook_secrets
     if importlib.util.find_spec("torch") is None:
         raise ConfigProblem("the worker is not installed: pip install 'triora[worker]'")
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            raise ConfigProblem(
-                f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): choose "
-                f"another {PREFIX}PORT or {PREFIX}HOST"
-            ) from error
 
 
-def claim(settings: Settings) -> None:
-    """Become the one `triora up` of DATA_DIR, and end what a killed one left running."""
+def claim(settings: Settings) -> Settings:
+    """Become the one `triora up` of DATA_DIR, and end what a killed one left running.
+
+    Returns the settings with the port to listen on. ConfigProblem if there is one already, or
+    somebody else has the port.
+    """
     run = run_directory(settings)
     try:
         pidfile.take(run / "up.pid")
@@ -90,6 +85,9 @@ def claim(settings: Settings) -> None:
         pid = pidfile.end(path, STRAY_SECONDS)
         if pid is not None:
             say("up", f"ended {path.stem} (process {pid}), left over from a run that was killed")
+    # The receiver is started again on the same port, so a free one is chosen here.
+    with listen(settings) as probe:
+        return settings.model_copy(update={"port": probe.getsockname()[1]})
 
 
 def become_supervisor(settings: Settings, environment: Mapping[str, str]) -> NoReturn:

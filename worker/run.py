@@ -56,7 +56,7 @@ def run(
     from worker.celery_app import celery  # noqa: PLC0415
 
     # Celery warns of root for the sake of pickled messages; ours are JSON without content.
-    warnings.filterwarnings("ignore", message=".*superuser privileges", category=RuntimeWarning)
+    warnings.filterwarnings("ignore", message=r"\s*You're running the worker")
     queues = _queues(queue, beat)
     with broker.embedded(settings):
         if not queues:

@@ -49,10 +49,14 @@ class AppClient:
         """ConfigProblem if id or key are missing or wrong."""
         return cls(settings.require_app_id, settings.private_key_pem, settings.api_url)
 
+    def app(self) -> Identity:
+        """The App as GitHub knows it, without its bot user."""
+        return _read(Identity, self._connection.get("/app"))
+
     def identity(self, speaker: InstallationClient) -> Identity:
         """Who GitHub says we are, our bot user included; asked once, in part as `speaker`."""
         if self._identity is None:
-            app = _read(Identity, self._connection.get("/app"))
+            app = self.app()
             self._identity = app.model_copy(update={"bot_id": speaker.bot_id(app.slug)})
         return self._identity
 
