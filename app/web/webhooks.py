@@ -29,7 +29,7 @@ log = structlog.get_logger()
 PATH = "/webhooks/github"
 # GitHub hangs up after 10 s; by then we have said that it must deliver again.
 ANSWER_SECONDS = 8.0
-_EVENT = re.compile(r"[a-z_]{1,100}")
+_EVENT = re.compile(r"[a-z0-9_]{1,100}")
 _GUID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
