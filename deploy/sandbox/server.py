@@ -35,6 +35,19 @@ def listen(host: str, port: int) -> socket.socket:
     return sock
 
 
+class _Server(uvicorn.Server):
+    """A server that lets go of the pages' open streams before it waits for connections."""
+
+    def __init__(self, config: uvicorn.Config, standin: StandIn) -> None:
+        super().__init__(config)
+        self._standin = standin
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams, then all else."""
+        self._standin.feed.close()
+        await super().shutdown(sockets)
+
+
 def build(standin: StandIn) -> uvicorn.Server:
     """A server for the stand-in, without a word of its own."""
     config = uvicorn.Config(
@@ -50,7 +63,7 @@ def build(standin: StandIn) -> uvicorn.Server:
         server_header=False,
         timeout_graceful_shutdown=1,
     )
-    return uvicorn.Server(config)
+    return _Server(config, standin)
 
 
 class ServerThread:

@@ -84,7 +84,6 @@ class StandIn:
             for tell in self.on_start:
                 tell()
             yield
-            self.feed.close()
             await self.hooks.stop()
 
         # No documentation pages: the pages are the stand-in's own.
