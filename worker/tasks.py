@@ -26,7 +26,8 @@ def register(celery: Celery, process: Process) -> None:
 
     def task(name: Task) -> Callable[[Callable[[], None]], None]:
         def add(work: Callable[[], None]) -> None:
-            celery.task(_survive_outages(work), name=str(name))
+            # Not shared: a process with two Celery applications keeps their tasks apart.
+            celery.task(_survive_outages(work), name=str(name), shared=False)
 
         return add
 

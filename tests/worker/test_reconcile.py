@@ -1,0 +1,134 @@
+"""What fell through is found again: due rows, and deliveries that never arrived."""
+
+from datetime import timedelta
+
+import pytest
+
+from app.core.errors import GitHubUnavailable
+from app.db.clock import from_now
+from app.db.insertion import insert_new
+from app.db.tables import Application, Delivery, IssueSnapshot, Outcome
+from app.queue import Task
+from tests.waiting import until
+from worker.reconcile import MAX_DELIVERY_ATTEMPTS, Redelivery, bells_to_ring
+
+SOON = timedelta(0)
+
+
+def test_no_bell_is_rung_without_work(store):
+    assert bells_to_ring(store.database) == []
+
+
+def test_bells_are_rung_for_what_is_due(store):
+    store.issue(1)
+    assert bells_to_ring(store.database) == [Task.TRIAGE]
+    store.to_write(2, {"severity": ["severity: high"]})
+    assert bells_to_ring(store.database) == [Task.TRIAGE, Task.LABEL]
+
+
+def test_work_that_somebody_holds_or_that_waits_rings_no_bell(store, settings):
+    later = store.issue(1)
+    store.change(IssueSnapshot, later, due_at=from_now(60))
+    assert bells_to_ring(store.database) == []
+    store.make_due(IssueSnapshot)
+    assert bells_to_ring(store.database) == [Task.TRIAGE]
+
+
+def test_a_lease_that_ran_out_rings_the_bell(store):
+    held = store.to_write(1, {"severity": ["severity: high"]})
+    store.change(Application, held, lease_token="0" * 32, due_at=from_now(-1), attempts=1)
+    assert bells_to_ring(store.database) == [Task.LABEL]
+
+
+# Redelivery: a hook whose port nobody listens on, so that deliveries really fail.
+
+
+@pytest.fixture
+def failing(github, repository):
+    """A webhook that cannot be delivered; `fail(n)` lets n deliveries fail."""
+    github.hook(url="http://127.0.0.1:1/webhooks/github")
+
+    def fail(count):
+        for _ in range(count):
+            github.open_issue(repository=repository)
+        github.settle()
+        return [d["guid"] for d in github.deliveries() if d["event"] == "issues"]
+
+    return fail
+
+
+@pytest.fixture
+def redelivery(store, app_client):
+    return Redelivery(store.database, app_client, spacing=SOON)
+
+
+def attempts(github, guid):
+    return [d for d in github.deliveries() if d["guid"] == guid]
+
+
+def know(store, guid):
+    with store.database.transaction() as session:
+        insert_new(
+            session,
+            Delivery,
+            guid=guid,
+            event="issues",
+            outcome=Outcome.TRIAGE,
+            reason="",
+            received_at=from_now(),
+        )
+
+
+def test_a_delivery_that_failed_is_asked_for_again(redelivery, failing, github):
+    (guid, *_) = failing(1)
+    assert redelivery.run() >= 1
+    again = until(lambda: attempts(github, guid)[1:], "the redelivery")
+    assert again[0]["redelivery"]
+
+
+def test_a_delivery_the_database_knows_is_not_asked_for(redelivery, failing, github, store):
+    for guid in failing(2):
+        know(store, guid)
+    redelivery.run()
+    github.settle()
+    assert {
+        len(attempts(github, d["guid"])) for d in github.deliveries() if d["event"] == "issues"
+    } == {1}
+
+
+def test_a_delivery_that_arrived_is_not_asked_for(redelivery, github, repository):
+    assert github.deliveries() == []
+    assert redelivery.run() == 0
+
+
+def test_a_delivery_that_fails_each_time_is_given_up(redelivery, failing, github):
+    (guid, *_) = failing(1)
+    for _ in range(MAX_DELIVERY_ATTEMPTS + 2):
+        redelivery.run()
+        github.settle()
+    assert len(attempts(github, guid)) == MAX_DELIVERY_ATTEMPTS
+
+
+def test_a_second_attempt_waits_for_its_time(store, app_client, failing, github):
+    patient = Redelivery(store.database, app_client, spacing=timedelta(hours=1))
+    (guid, *_) = failing(1)
+    for _ in range(3):
+        patient.run()
+        github.settle()
+    assert len(attempts(github, guid)) == 2
+
+
+def test_a_delivery_too_old_for_github_is_not_asked_for(redelivery, failing, github):
+    github.skew(-4 * 86400)
+    (guid, *_) = failing(1)
+    github.skew(0)
+    assert redelivery.run() == 0
+    assert len(attempts(github, guid)) == 1
+
+
+def test_a_github_that_does_not_answer_is_told_and_asked_later(redelivery, failing, github):
+    failing(1)
+    github.fault("GET /app/hook/deliveries", "status", status=503)
+    with pytest.raises(GitHubUnavailable):
+        redelivery.run()
+    assert redelivery.run() >= 1
