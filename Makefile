@@ -55,14 +55,18 @@ screenshot: $(DONE)/all chromium ## Take the picture in the README again
 	$(BIN)/python -m deploy.sandbox.demo --once --screenshot docs/demo.png
 
 .PHONY: lock
-lock: $(DONE)/all ## Pin the newest allowed version of every dependency, with its hashes
+lock: $(DONE)/all ## Pin every dependency with its hashes; UPGRADE=1 takes the newest allowed versions
 	@echo '$(TORCH)' > $(VENV)/torch.constraint
-	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --extra dev --strip-extras --no-header \
-		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-		--unsafe-package torch --unsafe-package triton --unsafe-package triora \
-		--constraint $(VENV)/torch.constraint --output-file $(VENV)/new.lock pyproject.toml
-	@{ echo '# Every dependency but torch, pinned with its hashes. Written by `make lock`; do not edit.'; \
-		sed -e '/-c .*torch.constraint/d' $(VENV)/new.lock; } > deploy/requirements.lock
+	@cp deploy/requirements.lock $(VENV)/new.lock
+	$(BIN)/pip-compile --quiet $(if $(UPGRADE),--upgrade) --generate-hashes --extra dev \
+		--strip-extras --no-header --no-emit-index-url --no-emit-find-links \
+		--no-emit-trusted-host --unsafe-package torch --unsafe-package triton \
+		--unsafe-package triora --constraint $(VENV)/torch.constraint \
+		--output-file $(VENV)/new.lock pyproject.toml
+	@{ echo '# Every dependency but torch, pinned with its hashes for Python 3.11 and newer.'; \
+		echo '# Written by `make lock`; do not edit.'; \
+		grep -v -e '^#' -e '# via -c ' -e '-c .*constraint' $(VENV)/new.lock; } > $(VENV)/done.lock
+	@mv $(VENV)/done.lock deploy/requirements.lock
 	@rm $(VENV)/new.lock $(VENV)/torch.constraint
 
 .PHONY: clean
@@ -110,7 +114,9 @@ $(DONE)/all: $(DONE)/locked $(DONE)/torch $(DONE)/weights $(DONE)/project
 
 # Public data of the contract tests, kept in .cache and never committed.
 .PHONY: fetched
-fetched:
+fetched: $(DONE)/all
+	@$(BIN)/python -m tests.contract.fetch
+	@$(BIN)/python -m tests.contract.webhook_examples
 
 .PHONY: chromium
 chromium:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from importlib.metadata import entry_points, version
 from typing import Annotated
@@ -84,6 +85,8 @@ def serve(host: Host = None, port: Port = None) -> None:
 
     from app.web.server import create_app  # noqa: PLC0415
 
+    # Uvicorn ends in good order and then raises the signal again: what is below must still run.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with listen(settings) as listening, broker.embedded(settings):
         address, number = listening.getsockname()[:2]
         typer.echo(f"listening on http://{address}:{number}", err=True)

