@@ -33,8 +33,8 @@ def build_scorer(settings: Settings, taxonomy: Taxonomy = DEFAULT_TAXONOMY) -> S
     hardware.use_cores()
     machine = hardware.detect(settings.device)
     preset = resolve(settings.model)
-    base = loading.load(preset, settings.data_dir, machine)
     folder = _adapter_folder(settings, preset)
+    base = loading.load(preset, settings.data_dir, machine)
     if folder is None:
         model, found = loading.expand(base.model, machine), None
     else:

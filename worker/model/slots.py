@@ -25,10 +25,10 @@ def slot_logits(model: PreTrainedModel, batch: Batch, form: Form) -> dict[str, t
 def read_slots(
     hidden: torch.Tensor, slots: torch.Tensor, head: torch.nn.Module, form: Form
 ) -> dict[str, torch.Tensor]:
-    """Dimension -> float32 scores [n, labels] from normed last states hidden [n, tokens, width].
+    """Dimension -> float32 scores [n, labels] from last hidden states.
 
-    slots: [n, questions], positions in `hidden`. In float32, since 16 bits would round away close
-    calls.
+    hidden: [n, tokens, width], after the final norm; slots: [n, questions]; head: the model's
+    output embeddings.
     """
     at = slots.to(hidden.device).unsqueeze(-1).expand(-1, -1, hidden.shape[-1])
     states = hidden.gather(1, at).float()

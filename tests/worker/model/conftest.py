@@ -126,13 +126,16 @@ def scorer(encoder: Encoder) -> Scorer:
     )
 
 
-@pytest.fixture(scope="session")
-def local_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def saved_mistral(folder: Path) -> Path:
     """A folder as the hub would give it: Mistral's architecture, random weights."""
-    folder = tmp_path_factory.mktemp("tiny-mistral")
     mistral().save_pretrained(folder)
     metaspace().save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def local_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved_mistral(tmp_path_factory.mktemp("tiny-mistral"))
 
 
 @pytest.fixture(scope="session")
