@@ -15,6 +15,7 @@ from training.evaluation import evaluate
 from training.example import Example
 from training.figures import Evaluation
 from training.guard import find_leaks
+from training.metrics import RESAMPLES
 from training.predictions import Run, TrainingFacts, predictions_of, save
 
 # The strongest of the classical baselines is what models are tested against.
@@ -82,11 +83,14 @@ def baseline_runs(
     return runs
 
 
-def judged(runs: Sequence[Saved]) -> tuple[list[Evaluation], Comparison]:
+def judged(
+    runs: Sequence[Saved], resamples: int = RESAMPLES
+) -> tuple[list[Evaluation], Comparison]:
     """Every run's figures, and all compared with TF-IDF (with the first run where it is absent)."""
     names = [run.name for run, _ in runs]
     reference = REFERENCE if REFERENCE in names else None
-    return [evaluate(*run) for run in runs], compare(runs, reference)
+    found = [evaluate(*run, resamples) for run in runs]
+    return found, compare(runs, reference, resamples)
 
 
 def keep(folder: Path, runs: Sequence[Saved], evaluations: Sequence[Evaluation]) -> None:

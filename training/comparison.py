@@ -99,43 +99,52 @@ class Comparison(Record):
         )
 
 
+# The plain figure, or one a resample.
+PLAIN, DRAWN = 0, 1
+
+
 @dataclass
 class _Entrant:
-    """The seeds of one name over the reports of one scope; arrays are per seed, per dimension."""
+    """The seeds of one name over the reports of one scope.
+
+    `seeds` and `counts` have an entry a seed: dimension -> arrays, and dimension -> confusions,
+    plain and drawn.
+    """
 
     runs: list[Run]
     seeds: list[dict[str, Arrays]]
     n: int
     weights: Ints
+    counts: list[dict[str, tuple[Ints, Ints]]]
 
-    def drawn(self, measure: Measure, dimension: str | None, weights: Ints) -> Floats:
-        """Mean over seeds (and judged dimensions) for each row of `weights`."""
-        names = [dimension] if dimension else [d for d in self.runs[0].judged if d in self.seeds[0]]
-        values = [
-            MEASURES[measure](
-                metrics.confusion(
-                    seed[d].truth,
-                    seed[d].predicted,
-                    len(self.runs[0].vocabulary[d]),
-                    weights[:, seed[d].rows],
-                )
-            )
-            for seed in self.seeds
-            for d in names
+    @property
+    def judged(self) -> list[str]:
+        """The dimensions an average is taken over."""
+        return [d for d in self.runs[0].judged if d in self.seeds[0]]
+
+    def values(self, measure: Measure, dimension: str | None, which: int) -> list[Floats]:
+        """The measure of each seed, a mean over the judged dimensions without `dimension`."""
+        names = [dimension] if dimension else self.judged
+        return [
+            np.asarray(np.mean([MEASURES[measure](counts[d][which]) for d in names], axis=0))
+            for counts in self.counts
         ]
-        return np.asarray(np.mean(values, axis=0))
+
+    def mean(self, measure: Measure, dimension: str | None, which: int) -> Floats:
+        """The mean of `values` over seeds."""
+        return np.asarray(np.mean(self.values(measure, dimension, which), axis=0))
 
     def figure(self, measure: Measure, dimension: str | None = None) -> Figure:
         """Plain value and interval."""
         return figure(
-            self.drawn(measure, dimension, metrics.ones(self.n)),
-            self.drawn(measure, dimension, self.weights),
+            self.mean(measure, dimension, PLAIN),
+            self.mean(measure, dimension, DRAWN),
             len(self.seeds[0][dimension].rows) if dimension else self.n,
         )
 
     def pooled(self, measure: Callable[[Floats, metrics.Bools, Ints], Floats]) -> Figure:
         """A measure of confidence over all judged answers, averaged over seeds."""
-        judged = [d for d in self.runs[0].judged if d in self.seeds[0]]
+        judged = self.judged
         rows = np.concatenate([self.seeds[0][d].rows for d in judged])
         both = []
         for weights in (metrics.ones(self.n), self.weights):
@@ -210,17 +219,24 @@ def _entrant(runs: Sequence[Saved], scope: Scope, resamples: int) -> _Entrant | 
         seeds.append({d: a for d, a in arrays.items() if len(a.rows)})
     if not any(d in seeds[0] for d in runs[0][0].judged):
         return None
-    return _Entrant([run for run, _ in runs], seeds, n, metrics.resample(n, resamples))
+    weights = metrics.resample(n, resamples)
+    counts = [
+        {d: _confusions(a, len(runs[0][0].vocabulary[d]), weights) for d, a in seed.items()}
+        for seed in seeds
+    ]
+    return _Entrant([run for run, _ in runs], seeds, n, weights, counts)
+
+
+def _confusions(arrays: Arrays, k: int, weights: Ints) -> tuple[Ints, Ints]:
+    return (
+        metrics.confusion(arrays.truth, arrays.predicted, k),
+        metrics.confusion(arrays.truth, arrays.predicted, k, weights[:, arrays.rows]),
+    )
 
 
 def _standing(name: str, entrant: _Entrant, scope: Scope) -> Standing:
     run = entrant.runs[0]
-    each = [
-        _Entrant([run], [seed], entrant.n, entrant.weights).drawn(
-            "accuracy", None, metrics.ones(entrant.n)
-        )[0]
-        for seed in entrant.seeds
-    ]
+    each = [float(value[0]) for value in entrant.values("accuracy", None, PLAIN)]
     return Standing(
         name=name,
         model=run.model,
@@ -248,9 +264,8 @@ def _standing(name: str, entrant: _Entrant, scope: Scope) -> Standing:
 def _contrasts(entrants: dict[str, _Entrant], reference: str, scope: Scope) -> list[Contrast]:
     base = entrants[reference]
     others = [name for name in entrants if name != reference]
-    judged = [d for d in base.runs[0].judged if d in base.seeds[0]]
     questions: list[tuple[Measure, str | None]] = [("accuracy", None), ("macro_f1", None)]
-    questions += [("accuracy", dimension) for dimension in judged]
+    questions += [("accuracy", dimension) for dimension in base.judged]
     found: list[Contrast] = []
     for measure, dimension in questions:
         tested = [
@@ -271,10 +286,9 @@ def _contrast(
     measure: Measure,
     dimension: str | None,
 ) -> Contrast:
-    one = metrics.ones(entrant.n)
-    plain = entrant.drawn(measure, dimension, one) - base.drawn(measure, dimension, one)
-    drawn = entrant.drawn(measure, dimension, entrant.weights) - base.drawn(
-        measure, dimension, base.weights
+    plain, drawn = (
+        entrant.mean(measure, dimension, which) - base.mean(measure, dimension, which)
+        for which in (PLAIN, DRAWN)
     )
     n = len(entrant.seeds[0][dimension].rows) if dimension else entrant.n
     found = Contrast(

@@ -104,7 +104,7 @@ FUNCTIONS = (
             "unusable": (
                 "high",
                 "unusable | unplayable | completely broken | memory leaks? | regression"
-                " | no longer works? | blocks?",
+                " | no longer works?",
             ),
             "cosmetic": (
                 "low",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON on stdout.")]
 Report = Annotated[Path | None, typer.Option(help="Write one self-contained HTML page.")]
+Resamples = Annotated[int, typer.Option(min=10, help="Bootstrap resamples behind intervals.")]
 
 
 def register(cli: typer.Typer) -> None:
@@ -51,6 +52,7 @@ def evaluate(
     save: Annotated[Path | None, typer.Option(help="Folder to keep the runs in.")] = None,
     json: Json = False,
     report: Report = None,
+    resamples: Resamples = 2000,
 ) -> None:
     """Evaluate a model beside its baselines; every figure has an interval and a sample size."""
     from training import bench, keywords  # noqa: PLC0415 - heavy imports wait for their command
@@ -65,7 +67,7 @@ def evaluate(
             runs.append(bench.model_run(examples, None, model, "none", "zero-shot", None, {}))
     if baselines:
         runs += bench.baseline_runs(examples, rows, DEFAULT_TAXONOMY)
-    evaluations, comparison = bench.judged(runs)
+    evaluations, comparison = bench.judged(runs, resamples)
     if save is not None:
         bench.keep(save, runs, evaluations)
     if report is not None:
@@ -90,6 +92,7 @@ def compare(
     ] = None,
     json: Json = False,
     report: Report = None,
+    resamples: Resamples = 2000,
 ) -> None:
     """Compare saved runs with paired tests; no model is run. Seeds of one name are averaged."""
     from training import comparison as comparisons  # noqa: PLC0415
@@ -98,9 +101,9 @@ def compare(
     from training.report import comparison_page  # noqa: PLC0415
 
     saved = [load(path) for path in runs]
-    found = comparisons.compare(saved, reference)
+    found = comparisons.compare(saved, reference, resamples)
     if report is not None:
-        evaluations: list[Evaluation] = [judge(*one) for one in saved]
+        evaluations: list[Evaluation] = [judge(*one, resamples) for one in saved]
         report.write_text(comparison_page(found, evaluations), encoding="utf-8")
         typer.echo(f"report: {report}", err=True)
     if json:
@@ -128,7 +131,7 @@ def _table(comparison: Comparison) -> None:
 
     console = Console()
     # A pipe has no width; figures with intervals do not fit into 80 columns.
-    console.width = max(console.width, 130)
+    console.width = max(console.width, 140)
     scopes: tuple[Scope, ...] = ("bugs", "all")
     for scope in scopes:
         standings = comparison.of(scope)
@@ -138,7 +141,10 @@ def _table(comparison: Comparison) -> None:
         main = Table(title=f"{what}: averages", title_justify="left")
         for column in ("run", "accuracy", "macro-F1", "calibration error", "precision at 60 %"):
             main.add_column(column, no_wrap=column != "run")
-        main.add_column(f"accuracy against {comparison.reference}")
+        main.add_column("accuracy against *", no_wrap=True)
+        main.caption = (
+            f"* {comparison.reference}, paired test, p corrected for {_others(standings)}"
+        )
         each = Table(title=f"{what}: accuracy by dimension", title_justify="left")
         for column in ("run", *standings[0].dimensions):
             each.add_column(column, no_wrap=column != "run")
@@ -156,4 +162,10 @@ def _verdict(comparison: Comparison, scope: Scope, one: Standing) -> str:
     if contrast is None:
         return "reference"
     verdict = "significant" if contrast.significant else "not significant"
-    return f"{100 * (contrast.difference.value or 0):+.1f}, p {contrast.p:.3f}, {verdict}"
+    difference = 100 * (contrast.difference.value or 0)
+    return f"{difference:+.1f}, p {contrast.p_corrected:.3f}, {verdict}"
+
+
+def _others(standings: Sequence[Standing]) -> str:
+    count = len(standings) - 1
+    return f"{count} comparison{'s' if count != 1 else ''}"
