@@ -117,7 +117,7 @@ def _answer(
     for report, scores in zip(reports, scorer.score(texts, taxonomy), strict=True):
         dimensions = {
             name: {
-                "label": max(chances, key=lambda label: chances[label]),
+                "label": max(chances, key=chances.__getitem__),
                 "probabilities": {label: round(chance, 6) for label, chance in chances.items()},
             }
             for name, chances in scores.items()

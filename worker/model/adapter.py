@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from transformers import PreTrainedModel
 
@@ -53,9 +54,10 @@ def attach(model: PreTrainedModel, folder: Path, *, merge: bool) -> PreTrainedMo
     from peft import PeftModel  # noqa: PLC0415
 
     try:
-        tuned = PeftModel.from_pretrained(
+        tuned: Any = PeftModel.from_pretrained(
             model, folder, is_trainable=False, autocast_adapter_dtype=False
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ArtifactMismatch(f"{folder} does not fit the model: {error}") from error
-    return (tuned.merge_and_unload() if merge else tuned).eval()
+    served: PreTrainedModel = tuned.merge_and_unload() if merge else tuned
+    return served.eval()

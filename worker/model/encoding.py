@@ -131,8 +131,9 @@ class Encoder:
         """Token ids of a dimension's question up to its ':', its options and their answer ids."""
         options = self._named(dimension) or self._coded(dimension)
         block = prompt.slot(dimension, options)
-        answers = tuple(self._answer(block, option.answer) for option in options)
-        if None in answers or len(set(answers)) != len(answers):
+        found = [self._answer(block, option.answer) for option in options]
+        answers = tuple(answer for answer in found if answer is not None)
+        if len(set(answers)) != len(options):
             raise ConfigProblem(
                 f"this model's tokenizer has no distinct answers for dimension {dimension.name}"
             )

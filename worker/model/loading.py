@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
@@ -71,7 +72,7 @@ def expand(model: PreTrainedModel, hardware: Hardware) -> PreTrainedModel:
     """
     if expanded_bytes(model, hardware.dtype) > free_memory(hardware.device) / 2:
         return model
-    expanded = model.dequantize(hardware.dtype)
+    expanded: PreTrainedModel = model.dequantize(hardware.dtype)
     # transformers leaves its marks of a quantised model; peft and the Trainer go by them.
     expanded.is_loaded_in_4bit = expanded.is_quantized = False
     expanded.hf_quantizer = None
@@ -90,7 +91,7 @@ def _locate(preset: Preset, data_dir: Path) -> str:
     return str(preset.source)
 
 
-def _fetch(kind: type, preset: Preset, where: str, **options: object) -> object:
+def _fetch(kind: Any, preset: Preset, where: str, **options: Any) -> Any:
     """From disk when it is there, so that a start needs no network; from the hub otherwise."""
     try:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from transformers import PreTrainedModel
 
@@ -15,7 +17,7 @@ def slot_logits(model: PreTrainedModel, batch: Batch, form: Form) -> dict[str, t
     applied at the slots only: a full [n, tokens, vocabulary] product would cost more than some
     layers.
     """
-    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    inner: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
     hidden = inner.get_decoder()(
         input_ids=batch.input_ids.to(inner.device), use_cache=False
     ).last_hidden_state
@@ -23,7 +25,7 @@ def slot_logits(model: PreTrainedModel, batch: Batch, form: Form) -> dict[str, t
 
 
 def read_slots(
-    hidden: torch.Tensor, slots: torch.Tensor, head: torch.nn.Module, form: Form
+    hidden: torch.Tensor, slots: torch.Tensor, head: Any, form: Form
 ) -> dict[str, torch.Tensor]:
     """Dimension -> float32 scores [n, labels] from last hidden states.
 

@@ -79,7 +79,7 @@ def _convert(gguf: Path, folder: Path) -> None:
                 local_files_only=True,
             )
         # Q4_1 and Q8_0 values are within bfloat16's reach but for their last bits.
-        model.to(torch.bfloat16).save_pretrained(scratch)
+        model.bfloat16().save_pretrained(scratch)
         _tokenizer(gguf).save_pretrained(scratch)
         scratch.rename(folder)
     finally:
@@ -92,7 +92,7 @@ def _tokenizer(gguf: Path) -> PreTrainedTokenizerFast:
     "smollm" says: every digit alone, then GPT-2's rule. The reader of GGUF files knows only the
     second half, which would join a space or a sign to a number.
     """
-    tokenizer = AutoTokenizer.from_pretrained(
+    tokenizer: PreTrainedTokenizerFast = AutoTokenizer.from_pretrained(
         gguf.parent, gguf_file=gguf.name, local_files_only=True
     )
     tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(

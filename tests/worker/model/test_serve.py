@@ -95,12 +95,19 @@ def test_an_adapter_brings_version_thresholds_and_its_own_answers(
     )
 
 
-def test_merged_and_attached_adapters_answer_the_same(local_model: Path, folder: Path) -> None:
+@pytest.mark.parametrize(
+    # bitsandbytes multiplies 4-bit weights on a CPU with 16-bit scales.
+    ("expanded", "tolerance"),
+    [(True, 1e-4), (False, 0.5)],
+)
+def test_merged_and_attached_adapters_answer_the_same(
+    local_model: Path, folder: Path, expanded: bool, tolerance: float
+) -> None:
     hush()
 
     def scores(merge: bool) -> dict[str, torch.Tensor]:
         base = loading.load(resolve(str(local_model)), Path("unused"), CPU)
-        model = loading.expand(base.model, CPU) if merge else base.model
+        model = loading.expand(base.model, CPU) if merge or expanded else base.model
         model = adapter.attach(model, folder, merge=merge)
         own = Encoder(base.tokenizer, TEXT_TOKENS)
         return Scorer(model, own, version="x", thresholds=Thresholds()).logits(
@@ -109,7 +116,7 @@ def test_merged_and_attached_adapters_answer_the_same(local_model: Path, folder:
 
     merged, attached = scores(True), scores(False)
     for name, values in merged.items():
-        assert torch.allclose(values, attached[name], atol=1e-3)
+        assert torch.allclose(values, attached[name], atol=tolerance)
 
 
 def test_the_shipped_adapter_of_a_preset_is_the_default(
