@@ -241,8 +241,9 @@ def _new_text(arrival: _Arrival, issue: Issue, repository_id: int) -> _Verdict:
     same = next((row for row in kept if row.content_hash == text.content_hash), None)
     if same is not None:
         same.observed_at = max(same.observed_at, issue.updated_at)
-    why = "a newer text of the issue arrived"
-    _supersede(arrival, repository_id, number, why, keep=text.content_hash)
+    if kept:
+        why = "a newer text of the issue arrived"
+        _supersede(arrival, repository_id, number, why, keep=text.content_hash)
     if same is None:
         author = issue.user.login if issue.user else "ghost"
         at, grace = issue.updated_at, arrival.grace_seconds
