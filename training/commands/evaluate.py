@@ -131,7 +131,7 @@ def _table(comparison: Comparison) -> None:
 
     console = Console()
     # A pipe has no width; figures with intervals do not fit into 80 columns.
-    console.width = max(console.width, 140)
+    console.width = max(console.width, 150)
     scopes: tuple[Scope, ...] = ("bugs", "all")
     for scope in scopes:
         standings = comparison.of(scope)
@@ -140,14 +140,14 @@ def _table(comparison: Comparison) -> None:
         what = f"{'Bug' if scope == 'bugs' else 'All'} reports, n {standings[0].n}"
         main = Table(title=f"{what}: averages", title_justify="left")
         for column in ("run", "accuracy", "macro-F1", "calibration error", "precision at 60 %"):
-            main.add_column(column, no_wrap=column != "run")
+            main.add_column(column, no_wrap=True)
         main.add_column("accuracy against *", no_wrap=True)
         main.caption = (
             f"* {comparison.reference}, paired test, p corrected for {_others(standings)}"
         )
         each = Table(title=f"{what}: accuracy by dimension", title_justify="left")
         for column in ("run", *standings[0].dimensions):
-            each.add_column(column, no_wrap=column != "run")
+            each.add_column(column, no_wrap=True)
         for one in standings:
             name = one.name + (f" ({one.seeds} seeds)" if one.seeds > 1 else "")
             figures = (one.accuracy, one.macro_f1, one.calibration_error, one.precision_at_60)
