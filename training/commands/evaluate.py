@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON on stdout.")]
 Report = Annotated[Path | None, typer.Option(help="Write one self-contained HTML page.")]
-Resamples = Annotated[int, typer.Option(min=10, help="Bootstrap resamples behind intervals.")]
+Resamples = Annotated[
+    int, typer.Option(min=50, help="Bootstrap resamples; few cannot show a small p.")
+]
 
 
 def register(cli: typer.Typer) -> None:
@@ -131,7 +133,7 @@ def _table(comparison: Comparison) -> None:
 
     console = Console()
     # A pipe has no width; figures with intervals do not fit into 80 columns.
-    console.width = max(console.width, 150)
+    console.width = max(console.width, 170)
     scopes: tuple[Scope, ...] = ("bugs", "all")
     for scope in scopes:
         standings = comparison.of(scope)
