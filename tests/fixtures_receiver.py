@@ -32,9 +32,7 @@ def start_receiver() -> Iterator[StartReceiver]:
     with ExitStack() as running:
 
         def start(database_url: str, **values: object) -> httpx.Client:
-            given = {"webhook_secret": SecretStr(SECRET), "broker_url": NO_BROKER} | values
-            settings = Settings(_env_file=None, database_url=database_url, **given)
-            return running.enter_context(_serve(settings))
+            return running.enter_context(serve(database_url, **values))
 
         yield start
 
@@ -62,7 +60,10 @@ def valkey_url() -> Iterator[str]:
 
 
 @contextmanager
-def _serve(settings: Settings) -> Iterator[httpx.Client]:
+def serve(database_url: str, **values: object) -> Iterator[httpx.Client]:
+    """A client of a receiver that runs while the block does. `values` are further settings."""
+    given = {"webhook_secret": SecretStr(SECRET), "broker_url": NO_BROKER} | values
+    settings = Settings(_env_file=None, database_url=database_url, **given)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = uvicorn.Server(
             uvicorn.Config(create_app(settings), log_config=None, access_log=False)

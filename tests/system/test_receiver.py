@@ -95,9 +95,9 @@ def test_what_was_accepted_survives_sigkill_and_the_rest_is_delivered_again(
     serve: Serve, database_url: str, database: Database
 ) -> None:
     """Deliveries stream in on four connections; the process is killed in the middle of them."""
-    numbers = range(1, 401)
+    numbers = range(1, 201)
     first = serve(database_url)
-    kill_at = 60
+    kill_at = 50
     accepted: set[int] = set()
 
     def send(number: int) -> None:

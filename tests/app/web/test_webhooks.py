@@ -1,6 +1,7 @@
 """POST /webhooks/github over real HTTP: what GitHub gets to hear, and what is stored."""
 
 import json
+import shutil
 import socket
 from urllib.parse import urlencode
 
@@ -8,10 +9,34 @@ import pytest
 from sqlalchemy import func, select, text
 
 from app.db.migrate import upgrade
+from app.db.session import Database
 from app.db.tables import Delivery, IssueSnapshot
+from tests.fixtures_receiver import serve
 from tests.webhooks import PATH, SECRET, deliver, headers, issue_event, sign
 
 MEGABYTE = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def shared_url(migrated, tmp_path_factory):
+    return f"sqlite:///{shutil.copy(migrated('sqlite'), tmp_path_factory.mktemp('shared'))}"
+
+
+@pytest.fixture(scope="module")
+def shared(shared_url):
+    """A client of one receiver for all tests that leave nothing behind for the next."""
+    with serve(shared_url) as client:
+        yield client
+
+
+@pytest.fixture
+def unchanged(shared_url):
+    """Holds the test to storing nothing."""
+    database = Database(shared_url)
+    before = stored(database)
+    yield
+    assert stored(database) == before
+    database.close()
 
 
 def stored(database, table=Delivery):
@@ -58,11 +83,10 @@ def test_unexpected_shape_of_an_event_we_use_is_accepted_and_ignored(receiver):
 
 
 @pytest.mark.parametrize("name", ["X-GitHub-Event", "X-GitHub-Delivery", "X-Hub-Signature-256"])
-def test_missing_header_is_named(sqlite_receiver, sqlite_database, name):
-    answer = deliver(sqlite_receiver, "issues", issue_event(), **{name: None})
+def test_missing_header_is_named(shared, unchanged, name):
+    answer = deliver(shared, "issues", issue_event(), **{name: None})
     assert answer.status_code == 400
     assert name in answer.json()["error"]
-    assert stored(sqlite_database) == 0
 
 
 @pytest.mark.parametrize(
@@ -77,16 +101,13 @@ def test_missing_header_is_named(sqlite_receiver, sqlite_database, name):
         sign(SECRET, b"another body"),
     ],
 )
-def test_wrong_signature_is_refused_and_nothing_is_stored(
-    sqlite_receiver, sqlite_database, signature
-):
+def test_wrong_signature_is_refused_and_nothing_is_stored(shared, unchanged, signature):
     body = json.dumps(issue_event()).encode()
     sent = headers("issues", body) | {"X-Hub-Signature-256": signature}
-    answer = sqlite_receiver.post(PATH, content=body, headers=sent)
+    answer = shared.post(PATH, content=body, headers=sent)
     assert answer.status_code == 401
     assert "secret" in answer.json()["error"]
     assert SECRET not in answer.text
-    assert stored(sqlite_database) == 0
 
 
 def test_both_secrets_are_accepted_during_a_rotation(start_receiver, sqlite_url):
@@ -108,8 +129,8 @@ def test_both_secrets_are_accepted_during_a_rotation(start_receiver, sqlite_url)
         ("X-GitHub-Delivery", b"\xe9"),
     ],
 )
-def test_header_that_is_not_githubs_is_named(sqlite_receiver, name, value):
-    answer = deliver(sqlite_receiver, "issues", issue_event(), **{name: value})
+def test_header_that_is_not_githubs_is_named(shared, unchanged, name, value):
+    answer = deliver(shared, "issues", issue_event(), **{name: value})
     assert answer.status_code == 400
     assert name in answer.json()["error"]
 
@@ -130,8 +151,8 @@ def test_header_that_is_not_githubs_is_named(sqlite_receiver, name, value):
         (b"null", "not an object"),
     ],
 )
-def test_malformed_payload_is_refused_with_the_reason(sqlite_receiver, body, why):
-    answer = deliver(sqlite_receiver, "issues", body)
+def test_malformed_payload_is_refused_with_the_reason(shared, unchanged, body, why):
+    answer = deliver(shared, "issues", body)
     assert answer.status_code == 400
     assert why in answer.json()["error"]
 
@@ -149,23 +170,21 @@ def test_form_encoded_payload_is_understood(sqlite_receiver, sqlite_database):
         assert session.scalar(select(IssueSnapshot.title)) == "a+b & c=d %41 é"
 
 
-def test_form_without_a_payload_is_refused_with_the_reason(sqlite_receiver):
-    answer = deliver(
-        sqlite_receiver, "issues", b"x=1", content_type="application/x-www-form-urlencoded"
-    )
+def test_form_without_a_payload_is_refused_with_the_reason(shared, unchanged):
+    answer = deliver(shared, "issues", b"x=1", content_type="application/x-www-form-urlencoded")
     assert answer.status_code == 400
     assert "payload" in answer.json()["error"]
 
 
-def test_other_content_type_is_refused_and_says_what_to_choose(sqlite_receiver):
-    answer = deliver(sqlite_receiver, "issues", b"<xml/>", content_type="text/xml")
+def test_other_content_type_is_refused_and_says_what_to_choose(shared, unchanged):
+    answer = deliver(shared, "issues", b"<xml/>", content_type="text/xml")
     assert answer.status_code == 415
     assert "application/json" in answer.json()["error"]
 
 
-def test_charset_beside_the_content_type_is_fine(sqlite_receiver):
+def test_charset_beside_the_content_type_is_fine(shared):
     answer = deliver(
-        sqlite_receiver, "issues", issue_event(), content_type="Application/JSON; charset=utf-8"
+        shared, "issues", issue_event(), content_type="Application/JSON; charset=utf-8"
     )
     assert answer.status_code == 202
 
@@ -173,36 +192,36 @@ def test_charset_beside_the_content_type_is_fine(sqlite_receiver):
 # How large is it?
 
 
-def test_body_of_just_under_the_cap_is_accepted(sqlite_receiver):
+def test_body_of_just_under_the_cap_is_accepted(shared):
     event = issue_event()
     event["padding"] = "x" * (25 * MEGABYTE - 2000)
-    assert deliver(sqlite_receiver, "issues", event).status_code == 202
+    assert deliver(shared, "issues", event).status_code == 202
 
 
-def test_body_announced_over_the_cap_is_refused_unread(sqlite_receiver):
+def test_body_announced_over_the_cap_is_refused_unread(shared, unchanged):
     """Only the headers are sent: an answer means that the body was not waited for."""
-    request = _raw_head(sqlite_receiver, f"Content-Length: {25 * MEGABYTE + 1}")
-    with _connected(sqlite_receiver) as connection:
+    request = _raw_head(shared, f"Content-Length: {25 * MEGABYTE + 1}")
+    with _connected(shared) as connection:
         connection.sendall(request)
         assert b" 413 " in connection.recv(4096)
 
 
-def test_body_that_grows_over_the_cap_is_refused_before_its_end(sqlite_receiver):
+def test_body_that_grows_over_the_cap_is_refused_before_its_end(shared, unchanged):
     """Chunked, without a length, and never ended: an answer means that it was cut off."""
     chunk = b"100000\r\n" + b"x" * MEGABYTE + b"\r\n"
-    with _connected(sqlite_receiver) as connection:
-        connection.sendall(_raw_head(sqlite_receiver, "Transfer-Encoding: chunked"))
+    with _connected(shared) as connection:
+        connection.sendall(_raw_head(shared, "Transfer-Encoding: chunked"))
         for _ in range(26):
             connection.sendall(chunk)
         assert b" 413 " in connection.recv(4096)
 
 
 @pytest.mark.parametrize("length", ["-1", "1e9", "99999999999999999999999999", "٣"])
-def test_nonsense_length_is_an_error_of_the_caller(sqlite_receiver, length):
-    with _connected(sqlite_receiver) as connection:
-        connection.sendall(_raw_head(sqlite_receiver, f"Content-Length: {length}"))
+def test_nonsense_length_is_an_error_of_the_caller(shared, length):
+    with _connected(shared) as connection:
+        connection.sendall(_raw_head(shared, f"Content-Length: {length}"))
         assert connection.recv(4096).split(b" ")[1][:1] == b"4"
-    assert sqlite_receiver.get("/healthz").status_code == 200
+    assert shared.get("/healthz").status_code == 200
 
 
 def test_caller_that_hangs_up_in_the_body_does_no_harm(sqlite_receiver, sqlite_database):
@@ -290,12 +309,12 @@ def test_database_that_hangs_is_503_and_probes_still_answer(
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
-def test_other_methods_are_not_allowed(sqlite_receiver, method):
-    assert sqlite_receiver.request(method, PATH).status_code == 405
+def test_other_methods_are_not_allowed(shared, method):
+    assert shared.request(method, PATH).status_code == 405
 
 
-def test_openapi_names_every_answer_and_the_signed_headers(sqlite_receiver):
-    spec = sqlite_receiver.get("/openapi.json").json()
+def test_openapi_names_every_answer_and_the_signed_headers(shared):
+    spec = shared.get("/openapi.json").json()
     operation = spec["paths"][PATH]["post"]
     assert {"202", "400", "401", "408", "413", "415", "503"} <= operation["responses"].keys()
     assert {p["name"] for p in operation["parameters"]} == {
