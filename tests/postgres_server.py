@@ -7,11 +7,11 @@ PostgreSQL refuses to run as).
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import pwd
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -22,6 +22,8 @@ from pathlib import Path
 import psycopg
 
 SUPERUSER = "triora"
+# The pipe closes with the process that holds it, also when that one is killed.
+_UNTIL_STDIN_ENDS = '"$@" & server=$!; cat > /dev/null; kill -INT $server; wait $server'
 
 
 @contextmanager
@@ -45,11 +47,12 @@ def postgres_server() -> Iterator[str]:
             stdout=subprocess.DEVNULL,
             **run,
         )
+        run["stdin"] = subprocess.PIPE
         with (home / "server.log").open("wb") as log:
             server = subprocess.Popen(
-                # No fsync: nothing here has to survive a power cut.
                 [
-                    binaries / "postgres",
+                    *("sh", "-c", _UNTIL_STDIN_ENDS, "sh", binaries / "postgres"),
+                    # No fsync: nothing here has to survive a power cut.
                     *("-D", home / "db", "-k", home, "-c", "listen_addresses=", "-c", "fsync=off"),
                 ],
                 stdout=log,
@@ -59,11 +62,10 @@ def postgres_server() -> Iterator[str]:
                 **run,
             )
         try:
-            _wait(server, home)
+            _wait(home)
             yield f"postgresql+psycopg://{SUPERUSER}@/postgres?host={home}"
         finally:
-            server.send_signal(signal.SIGINT)
-            server.wait(timeout=30)
+            server.communicate(timeout=30)
 
 
 def _owner() -> str | None:
@@ -88,18 +90,14 @@ def _binaries(home: Path, owner: str | None) -> Path:
     return package / "pginstall" / "bin"
 
 
-def _wait(server: subprocess.Popen[bytes], home: Path) -> None:
+def _wait(home: Path) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        if server.poll() is not None:
-            raise RuntimeError(f"PostgreSQL did not start: {(home / 'server.log').read_text()}")
-        try:
+        log = (home / "server.log").read_text()
+        if "FATAL" in log and "starting up" not in log:
+            raise RuntimeError(f"PostgreSQL did not start: {log}")
+        with contextlib.suppress(psycopg.OperationalError):
             psycopg.connect(host=str(home), user=SUPERUSER, dbname="postgres").close()
-        except psycopg.OperationalError:
-            server_is_up = False
-        else:
-            server_is_up = True
-        if server_is_up:
             return
         time.sleep(0.02)
     raise RuntimeError("PostgreSQL did not start within 60 s")
