@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -59,6 +60,9 @@ def main() -> int:
     )
     ready = {"url": url, "api_url": f"{url}/api/v3", "app_id": standin.app.id}
     standin.on_start.append(lambda: print(json.dumps(ready), flush=True))  # noqa: T201
+    # uvicorn raises the signal again when it has stopped; to be told to end is no failure.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
     sock.listen(128)
     asyncio.run(build(standin).serve(sockets=[sock]))
     return 0

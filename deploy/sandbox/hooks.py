@@ -140,7 +140,7 @@ class Hooks:
         headers = {
             "Accept": "*/*",
             "Content-Type": "application/json",
-            "User-Agent": "GitHub-Hookshot/5and808",
+            "User-Agent": "GitHub-Hookshot/5a0d808",
             "X-GitHub-Delivery": guid,
             "X-GitHub-Event": occurrence.event,
             "X-GitHub-Hook-ID": str(HOOK_ID),

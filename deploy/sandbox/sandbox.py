@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from types import TracebackType
 from typing import Self
 
@@ -11,6 +12,12 @@ from deploy.sandbox.server import ServerThread, listen
 from deploy.sandbox.standin import StandIn, key_pair
 
 SECRET = "a secret between two processes"  # noqa: S105 - of a server on localhost, for tests
+
+
+@cache
+def _keys() -> tuple[str, str]:
+    """One pair for all sandboxes of a process: making it takes longer than most tests."""
+    return key_pair()
 
 
 class Sandbox(Remote):
@@ -23,7 +30,7 @@ class Sandbox(Remote):
     def __init__(self, *, webhook_url: str = "", webhook_secret: str = SECRET) -> None:
         self._socket = listen("127.0.0.1", 0)
         super().__init__(f"http://127.0.0.1:{self._socket.getsockname()[1]}")
-        self.private_key, self.public_key = key_pair()
+        self.private_key, self.public_key = _keys()
         self.app_id = APP_ID
         self.webhook_secret = webhook_secret
         self.standin = StandIn(

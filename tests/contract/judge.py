@@ -142,7 +142,9 @@ def _validator(place: str) -> Any:
     else:
         schema = schema[rest]
     closed = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
-    return jsonschema_rs.validator_for(closed | {"$defs": reduced["$defs"]}, validate_formats=True)
+    return jsonschema_rs.validator_for(
+        closed | {"$defs": reduced["$defs"]}, validate_formats=True, mask="it"
+    )
 
 
 @cache

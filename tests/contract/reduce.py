@@ -19,6 +19,8 @@ _PROSE = {"description", "title", "example", "examples", "externalDocs", "defaul
 # of October 2026 require them.
 _LABEL = {"color", "default", "name", "description"}
 _NEWER_LABEL: Schema = {"archived_at": {}, "archived_by": {}}
+# Closing and reopening stand in an issue's events too, with the fields the timeline describes.
+_ALSO = {"issue-event-for-issue": ["state-change-issue-event"]}
 # In one place the description asks an account to be both at once; everywhere else it is either.
 _EITHER = {"Simple User", "Enterprise"}
 
@@ -85,7 +87,7 @@ class Reduction:
     def _schema(self, schema: Schema) -> Schema:
         if "$ref" in schema:
             return {"$ref": f"#/$defs/{self._define(schema['$ref'])}"}
-        if "allOf" in schema and _EITHER <= {part.get("title") for part in schema["allOf"]}:
+        if "allOf" in schema and _EITHER.issubset(part.get("title") for part in schema["allOf"]):
             schema = {"anyOf" if key == "allOf" else key: schema[key] for key in schema}
         if "allOf" in schema:
             schema = self._merged(schema)
@@ -111,7 +113,11 @@ class Reduction:
         name = reference.removeprefix(_REF)
         if name not in self._defs:
             self._defs[name] = {}  # schemas may refer to themselves
-            self._defs[name] = self._schema(self._components["schemas"][name])
+            schema = self._components["schemas"][name]
+            if name in _ALSO:
+                also = [{"$ref": _REF + other} for other in _ALSO[name]]
+                schema = schema | {"anyOf": schema["anyOf"] + also}
+            self._defs[name] = self._schema(schema)
         return name
 
     def _merged(self, schema: Schema) -> Schema:

@@ -19,7 +19,7 @@ class Arrival:
 
 
 class Receiver:
-    """`arrivals` in the order they came; `status` is the answer; `gate` unset holds answers back."""
+    """Keeps `arrivals` in order; answers `status`, and nothing while `gate` is not set."""
 
     def __init__(self) -> None:
         self.arrivals: list[Arrival] = []

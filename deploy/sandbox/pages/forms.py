@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import APIRouter, Form, Request
@@ -60,8 +61,8 @@ def router(standin: StandIn) -> APIRouter:
 def _visiting(routes: APIRouter) -> None:
     @routes.post("/act-as")
     async def act_as(login: Text, back: Text = "/") -> RedirectResponse:
-        # Only a path of this site: "//elsewhere" would leave it.
-        inside = back.startswith("/") and not back.startswith(("//", "/\\"))
+        # Only a path of this site: "//elsewhere" would leave it, however browsers may read it.
+        inside = re.fullmatch(r"/(?!/)[\x21-\x5b\x5d-\x7e]*", back) is not None
         answer = _back(back if inside else "/")
         answer.set_cookie(COOKIE, login, samesite="lax", httponly=True)
         return answer

@@ -1,4 +1,4 @@
-"""Small things templates ask for: colours one can read, times one can feel."""
+"""Small things templates ask for: times one can feel, faces one can tell apart."""
 
 from __future__ import annotations
 
@@ -6,24 +6,13 @@ from datetime import datetime
 
 from deploy.sandbox.world.model import Account
 
-_STEPS = ((60, "second"), (60, "minute"), (24, "hour"), (7, "day"), (5, "week"))
-
-
-def ink(color: str) -> str:
-    """Black or white, whichever is easier to read on a label's colour (WCAG contrast)."""
-    red, green, blue = (_linear(int(color[i : i + 2], 16) / 255) for i in (0, 2, 4))
-    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
-    return "#111318" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "#ffffff"
-
-
-def _linear(part: float) -> float:
-    return part / 12.92 if part <= 0.04045 else float(((part + 0.055) / 1.055) ** 2.4)
+_STEPS = ((60, "minute"), (24, "hour"), (7, "day"), (5, "week"))
 
 
 def ago(time: datetime, now: datetime) -> str:
     """«just now», «3 minutes ago», or the date for what is long past."""
-    amount = int((now - time).total_seconds())
-    if amount < 10:
+    amount = int((now - time).total_seconds()) // 60
+    if amount < 1:
         return "just now"
     for size, unit in _STEPS:
         if amount < size:
@@ -34,7 +23,7 @@ def ago(time: datetime, now: datetime) -> str:
 
 def avatar(account: Account) -> str:
     """A disc with an initial for people, a rounded square for bots; the colour follows the id."""
-    hue = account.id * 47 % 360
+    hue = account.id * 137 % 360  # the golden angle keeps neighbours apart
     shape = (
         '<rect width="40" height="40" rx="11"'
         if account.is_bot

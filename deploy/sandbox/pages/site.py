@@ -42,7 +42,7 @@ class Site:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters |= {"ink": look.ink, "markdown": markdown}
+        self._templates.filters["markdown"] = markdown
 
     def page(self, request: Request, name: str, code: int = 200, **shown: Any) -> HTMLResponse:
         """A page for whoever looks at it."""

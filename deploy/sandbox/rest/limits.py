@@ -68,8 +68,8 @@ class Limits:
 
     def charge(self, caller: str, *, write: bool) -> None:
         """Count a request. Refusal 403 or 429 when a limit is hit."""
-        budget = self.budget(caller)
-        if self._is_exhausted() or budget.used >= self.allowance(caller):
+        exhausted, budget = self._is_exhausted(), self.budget(caller)
+        if exhausted or budget.used >= self.allowance(caller):
             budget.used = max(budget.used, self.allowance(caller))
             raise Refusal(self.status, f"API rate limit exceeded for {caller}.")
         budget.used += 1
