@@ -100,18 +100,26 @@ def compare(
     from training import comparison as comparisons  # noqa: PLC0415
     from training.evaluation import evaluate as judge  # noqa: PLC0415
     from training.predictions import load  # noqa: PLC0415
-    from training.report import comparison_page  # noqa: PLC0415
 
     saved = [load(path) for path in runs]
     found = comparisons.compare(saved, reference, resamples)
+    evaluations = [judge(*one, resamples) for one in saved] if report is not None else []
+    show(found, evaluations, json=json, report=report)
+
+
+def show(
+    comparison: Comparison, evaluations: Sequence[Evaluation], *, json: bool, report: Path | None
+) -> None:
+    """Write a comparison's page if `report` names one; print it as JSON or as a table."""
+    from training.report import comparison_page  # noqa: PLC0415
+
     if report is not None:
-        evaluations: list[Evaluation] = [judge(*one, resamples) for one in saved]
-        report.write_text(comparison_page(found, evaluations), encoding="utf-8")
+        report.write_text(comparison_page(comparison, evaluations), encoding="utf-8")
         typer.echo(f"report: {report}", err=True)
     if json:
-        typer.echo(found.model_dump_json(indent=1))
+        typer.echo(comparison.model_dump_json(indent=1))
     else:
-        _table(found)
+        _table(comparison)
 
 
 def _pairs(settings: Sequence[str] | None) -> dict[str, str | float]:
