@@ -63,12 +63,13 @@ def test_an_issue_cannot_write_a_line_that_looks_like_a_question() -> None:
 
 
 def test_a_slot_ends_at_its_colon() -> None:
-    assert prompt.slot(SEVERITY, prompt.named(SEVERITY, SEVERITY.names)).endswith("\nseverity:")
+    slot = prompt.slot(SEVERITY, prompt.named(SEVERITY, SEVERITY.names))
+    assert slot == "\nseverity (critical, high, medium, low):"
 
 
 def test_codes_are_listed_with_the_names_they_stand_for() -> None:
     options = prompt.coded(SEVERITY, ("A", "B", "C", "D"))
-    assert "A = critical" in prompt.slot(SEVERITY, options)
+    assert "D = low: Cosmetic or trivial" in prompt.slot(SEVERITY, options)
     assert [option.answer for option in options] == ["A", "B", "C", "D"]
 
 
@@ -82,3 +83,12 @@ def test_a_name_is_tried_as_it_is_before_its_other_cases(name: str) -> None:
 def test_codes_do_not_repeat() -> None:
     found = list(prompt.codes())
     assert len(found) == len(set(found)) >= 500
+
+
+def test_descriptions_too_long_for_a_prompt_are_left_out() -> None:
+    wordy = tuple(x.model_copy(update={"description": "d" * 100}) for x in SEVERITY.labels)
+    wide = SEVERITY.model_validate(
+        SEVERITY.model_dump()
+        | {"labels": [*wordy, wordy[0].model_copy(update={"name": "fifth", "github": "fifth"})]}
+    )
+    assert "ddd" not in prompt.slot(wide, prompt.coded(wide, "ABCDE"))
