@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.core.errors import GitHubUnavailable, Gone
+from app.core.errors import GitHubUnavailable, Gone, TriageError
 from app.core.settings import Settings
 from app.core.taxonomy import Label, Taxonomy
 from app.db import work
@@ -34,8 +34,11 @@ log = structlog.get_logger()
 CLOSED = "the issue is closed"
 
 
-class LeaseLost(Exception):
+class LeaseLost(TriageError):
     """Our time with a row is over (or nearly): somebody else may work on it already."""
+
+    def __init__(self) -> None:
+        super().__init__("GitHub took too long: the lease was used up before the write")
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,12 @@ class Labelling:
         for index, job in enumerate(jobs):
             try:
                 self._carry(client, job)
-            except LeaseLost:
+            except LeaseLost as error:
                 log.warning("lease.lost", table=job.row.__tablename__, row=job.row.id)
+                if index == 0:
+                    # It had the whole lease. Counted, or it would be tried without end.
+                    self._settle(job, error)
+                    return self._give_back(jobs[1:])
                 return self._give_back(jobs[index:])
             except GitHubUnavailable as error:
                 # It concerns the others as well: asking on would only cost their attempts.

@@ -47,7 +47,8 @@ class Connection:
     def __init__(self, auth: BaseAuthStrategy, api_url: str) -> None:
         # Of our own, so that dropping a token drops no other identity's.
         self._tokens = MemCacheStrategy()
-        self._limits_in_a_row = 0
+        # Secondary limits met in a row, by reads and by writes.
+        self._limits = {"read": 0, "write": 0}
         self._base = httpx.URL(api_url.rstrip("/") + "/")
         self._github = GitHub(
             auth,
@@ -120,17 +121,19 @@ class Connection:
             response = self._request(method, path, params, json)
         except (GitHubException, ValueError) as error:
             # ValueError: githubkit reads rate limit headers as numbers, whatever stands there.
-            raise self._counted(failures.from_exception(error)) from error
+            raise self._counted(method, failures.from_exception(error)) from error
         if not response.is_success:
             raise failures.from_response(response.raw_response)
-        self._limits_in_a_row = 0
+        # Reads go on while writes are limited, so a read that succeeds says nothing of writes.
+        self._limits[_kind(method)] = 0
         return response
 
-    def _counted(self, error: TriageError) -> TriageError:
+    def _counted(self, method: str, error: TriageError) -> TriageError:
         if not isinstance(error, failures.SecondaryLimit):
             return error
-        self._limits_in_a_row += 1
-        return error.again(self._limits_in_a_row - 1)
+        before = self._limits[_kind(method)]
+        self._limits[_kind(method)] += 1
+        return error.again(before)
 
     def _request(
         self, method: str, path: str, params: Mapping[str, Any] | None, json: Any | None
@@ -148,6 +151,10 @@ class Connection:
         log.info("github.token_dropped")
         self._tokens.cleanup()
         return once()
+
+
+def _kind(method: str) -> str:
+    return "read" if method == "GET" else "write"
 
 
 @cache

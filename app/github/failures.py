@@ -19,7 +19,7 @@ from app.core.errors import GitHubUnavailable, Gone, NotPermitted, TriageError
 
 # GitHub asks for at least a minute after a secondary limit that names no time.
 SECONDARY_WAIT = timedelta(seconds=60)
-LONGEST_SECONDARY_WAIT = timedelta(hours=1)
+LONGEST_DOUBLED = timedelta(hours=1)
 # Our clock and GitHub's may differ a little.
 RESET_MARGIN = timedelta(seconds=1)
 _SECONDARY_WORDS = ("secondary rate limit", "abuse detection", "too many requests")
@@ -37,10 +37,11 @@ class SecondaryLimit(GitHubUnavailable):
 
     def again(self, times: int) -> SecondaryLimit:
         """The wait for this limit when it was met `times` times in a row already: doubled each."""
-        now = datetime.now(UTC)
         assert self.retry_at is not None  # noqa: S101 - narrows the type for mypy
-        wait = (self.retry_at - now) * 2 ** min(times, 10)
-        return SecondaryLimit(now + min(wait, LONGEST_SECONDARY_WAIT))
+        now = datetime.now(UTC)
+        told = self.retry_at - now
+        # Never sooner than GitHub said, and never days later.
+        return SecondaryLimit(now + max(told, min(told * 2 ** min(times, 10), LONGEST_DOUBLED)))
 
 
 def from_exception(error: GitHubException | ValueError) -> TriageError:

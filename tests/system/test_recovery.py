@@ -26,7 +26,7 @@ from tests.system.line import (
 )
 from tests.waiting import until
 
-ISSUES = 40
+ISSUES = 24
 BODY = "The game crashes every time I open the menu of my saved games. " * 60
 
 

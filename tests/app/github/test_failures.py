@@ -72,6 +72,11 @@ def test_a_secondary_limit_met_again_waits_longer_each_time_but_never_days():
     assert wait_of(first.again(50)) <= timedelta(hours=1)
 
 
+def test_a_long_wait_that_github_asks_for_is_not_cut():
+    day = from_response(answer(403, "slow down", retry_after="86400"))
+    assert wait_of(day.again(3)) > timedelta(hours=23)
+
+
 def test_a_retry_after_that_is_a_date_falls_back_to_a_minute():
     error = from_response(answer(429, retry_after="Wed, 21 Oct 2026 07:28:00 GMT"))
     assert timedelta(seconds=60) - NOW_SLACK < wait_of(error) <= timedelta(seconds=60)

@@ -50,7 +50,8 @@ def test_a_lease_that_is_nearly_over_is_not_acted_on(
     github.standin.rest.observers.remove(age)
     assert writes(github) == []
     row = store.one(Application)
-    assert (row.state, row.attempts, row.lease_token) == (State.PENDING, 0, None)
+    assert (row.state, row.attempts, row.lease_token) == (State.PENDING, 1, None)
+    store.make_due(Application)
     labelling.run_batch()
     assert set(github.labels(issue, repository)) == {HIGH, UI}
 
@@ -120,6 +121,20 @@ def test_installations_take_turns(labelling, github, store, wants):
     assert [row.state for row in store.rows(Application)].count(State.PENDING) == 2
     assert labelling.run_batch() == 1
     assert labelling.run_batch() == 1
+
+
+def test_an_installation_somebody_writes_for_does_not_hold_up_the_others(
+    labelling, github, store, wants
+):
+    store.repository(77, 4711, "rita/toy")
+    for number in (1, 2):
+        wants(number)
+    with store.database.transaction() as session:
+        work.claim(session, Application, 1, 300)
+    store.to_write(1, WANTED, repository_id=77)
+    assert labelling.run_batch() == 1
+    (tried,) = [row for row in store.rows(Application) if row.error]
+    assert "Gone" in tried.error
 
 
 def test_an_uninstalled_app_writes_nothing(labelling, github, repository, issue, wants, store):
