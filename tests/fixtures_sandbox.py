@@ -7,24 +7,24 @@ from collections.abc import Iterator
 import pytest
 
 from deploy.sandbox.sandbox import Sandbox
-from tests.contract import fetch
-from tests.contract.judge import Judge
+from tests.contract.judge import Judge, judged
 
 
 @pytest.fixture
-def contract() -> Iterator[Judge]:
+def contract(sandbox: Sandbox) -> Iterator[Judge]:
     """The judge of this test; the test fails where a request or an answer breaks the contract."""
-    fetch.load()  # here, where a missing npm is an error of the fixture
-    judge = Judge()
-    yield judge
-    assert not judge.violations, "against GitHub's description:\n" + "\n".join(judge.violations)
+    with judged(sandbox) as judge:
+        yield judge
 
 
 @pytest.fixture
-def github(contract: Judge) -> Iterator[Sandbox]:
-    """A stand-in GitHub of its own for one test, on a free port."""
-    sandbox = Sandbox()
-    sandbox.standin.rest.observers.append(contract.exchange)
-    sandbox.standin.hooks.observers.append(contract.delivery)
-    with sandbox:
+def sandbox() -> Iterator[Sandbox]:
+    """The server behind `github`, unjudged: ask for `github` instead."""
+    with Sandbox() as sandbox:
         yield sandbox
+
+
+@pytest.fixture
+def github(sandbox: Sandbox, contract: Judge) -> Sandbox:
+    """A stand-in GitHub of its own for one test, on a free port."""
+    return sandbox

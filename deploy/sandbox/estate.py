@@ -67,6 +67,15 @@ class NewPullRequest(Body):
     author: str = "rita"
 
 
+class NewIssue(Body):
+    """An issue from a template: its labels are set in the author's name, whatever the role."""
+
+    title: str
+    body: str = ""
+    author: str = "rita"
+    labels: list[str] = []
+
+
 class Target(Body):
     """Where an issue is transferred to."""
 
@@ -225,6 +234,13 @@ def _repositories(routes: APIRouter, estate: Estate) -> None:
         act = Act(world, world.add_account(wanted.author))
         repository = estate.repository(f"{owner}/{name}")
         opened = act.open(repository, wanted.title, wanted.body, is_pull_request=True)
+        return shapes.issue(world, opened)
+
+    @routes.post("/repositories/{owner}/{name}/issues")
+    async def open_issue(owner: str, name: str, wanted: NewIssue) -> dict[str, Any]:
+        act = Act(world, world.add_account(wanted.author))
+        repository = estate.repository(f"{owner}/{name}")
+        opened = act.open(repository, wanted.title, wanted.body, wanted.labels)
         return shapes.issue(world, opened)
 
     @routes.delete("/repositories/{owner}/{name}/issues/{number}")

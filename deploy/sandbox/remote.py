@@ -72,6 +72,15 @@ class Remote:
         )
         return opened
 
+    def open_from_template(
+        self, title: str, *labels: str, by: str = "rita", repository: str = PROJECT
+    ) -> dict[str, Any]:
+        """Open an issue whose template sets labels in the author's name."""
+        wanted = {"title": title, "author": by, "labels": list(labels)}
+        path = f"/repositories/{repository}/issues"
+        opened: dict[str, Any] = self.control("POST", path, json=wanted)
+        return opened
+
     def edit_issue(
         self, number: int, *, by: str = "rita", repository: str = PROJECT, **changes: Any
     ) -> dict[str, Any]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import jsonschema_rs
 
 from deploy.sandbox.rest.exchange import Exchange
+from deploy.sandbox.sandbox import Sandbox
 from deploy.sandbox.world.model import Delivery
 from tests.contract import fetch
 from tests.contract.operations import OPERATIONS, webhook_name
@@ -65,6 +67,17 @@ class Judge:
             text = f"{where}: {problem}"
             if text not in self.violations:
                 self.violations.append(text)
+
+
+@contextmanager
+def judged(sandbox: Sandbox) -> Iterator[Judge]:
+    """Everything a sandbox hears and says meanwhile is judged; violations fail the end."""
+    fetch.load()  # here, where a missing npm is an error of its own
+    judge = Judge()
+    sandbox.standin.rest.observers.append(judge.exchange)
+    sandbox.standin.hooks.observers.append(judge.delivery)
+    yield judge
+    assert not judge.violations, "against GitHub's description:\n" + "\n".join(judge.violations)
 
 
 def _request_problems(name: str, it: Exchange) -> Iterator[str]:

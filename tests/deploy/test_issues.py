@@ -8,7 +8,7 @@ import pytest
 
 from deploy.sandbox.remote import PROJECT
 from deploy.sandbox.sandbox import Sandbox
-from tests.deploy.app_client import REPO, call, installation_token
+from tests.deploy.app_client import REPO, call, installation_token, signed
 
 OTHER = "lantern-works/emberfall-server"
 
@@ -124,6 +124,8 @@ def test_a_moved_repository_redirects_by_its_number(
     where = answer.headers["location"].removeprefix(github.api_url)
     assert where == f"/repositories/{moved['id']}/issues/{number}/labels"
     assert call(github, "GET", where, person).json() == []
+    app = call(github, "GET", f"{REPO}/installation", signed(github))
+    assert app.status_code == 301
     by_number = call(github, "GET", f"/repositories/{moved['id']}", person).json()
     assert by_number["full_name"] == moved["full_name"]
 

@@ -77,6 +77,13 @@ def test_labels_written_by_the_app_come_back_with_its_bot_as_sender(
     assert all(len(p["issue"]["labels"]) == 2 for p in labeled)
 
 
+def test_template_labels_come_in_the_authors_name(github: Sandbox, receiver: Receiver) -> None:
+    github.open_from_template("From the form", "bug", by="rita")
+    github.settle()
+    labeled = [p for a in receiver.arrivals if (p := json.loads(a.body))["action"] == "labeled"]
+    assert [(p["label"]["name"], p["sender"]["login"]) for p in labeled] == [("bug", "rita")]
+
+
 def test_an_edit_says_what_it_was_before(github: Sandbox, receiver: Receiver) -> None:
     github.open_issue("Before", "Old text")
     github.edit_issue(1, title="After", body="New text")

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from deploy.sandbox.sandbox import SECRET, Sandbox
+from tests.contract.judge import judged
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -115,7 +116,7 @@ def stand_in(directory: Path) -> Iterator[tuple[Sandbox, dict[str, str]]]:
     weights = ROOT / ".cache" / "models"
     weights.mkdir(parents=True, exist_ok=True)
     (data_dir / "models").symlink_to(weights)
-    with Sandbox(webhook_url=f"http://127.0.0.1:{port}/webhooks/github") as github:
+    with Sandbox(webhook_url=f"http://127.0.0.1:{port}/webhooks/github") as github, judged(github):
         key = directory / "app.pem"
         key.write_text(github.private_key)
         yield (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import ClassVar
 
 from deploy.sandbox.hooks import Hooks
 from deploy.sandbox.world.model import (
@@ -92,7 +93,9 @@ def _add_label(moments: list[Moment], event: Event) -> None:
 
 @dataclass(frozen=True)
 class Search:
-    """What a reader of the issue list looks for."""
+    """What a reader of the issue list looks for. `SHOWN` of what is found stand on the page."""
+
+    SHOWN: ClassVar[int] = 100
 
     text: str = ""
     state: str = "open"

@@ -53,8 +53,11 @@ def get_installation(call: Call) -> Reply:
 @routes.add("GET", "/repos/{owner}/{repo}/installation", APP)
 def installation_of_repository(call: Call) -> Reply:
     """The App's installation that covers a repository."""
-    # The JWT sees a repository only through an installation.
-    found = call.world.repository(call.params["owner"], call.params["repo"])
+    # The JWT sees a private repository only through an installation.
+    owner, name = call.params["owner"], call.params["repo"]
+    found = call.world.repository(owner, name)
+    if found is None:
+        call.redirect(owner, name)
     for installation in _installations(call):
         if found is not None and installation.covers(found):
             return Reply(data=shape.installation(call.world, installation))

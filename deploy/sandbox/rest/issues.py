@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from deploy.sandbox.rest.exchange import Refusal, Reply, invalid
@@ -30,15 +31,16 @@ def list_issues(call: Call) -> Reply:
 
 
 def _ordered(call: Call, repository: Repository) -> list[Issue]:
-    chosen = [issue for issue in repository.issues.values() if _fits(call, issue)]
+    since = call.since()
+    chosen = [issue for issue in repository.issues.values() if _fits(call, issue, since)]
     key = _SORTS.get(call.query.get("sort", "created"))
     if key is None:
         raise invalid("Issue", "sort", value=call.query["sort"])
     return sorted(chosen, key=key, reverse=call.query.get("direction", "desc") != "asc")
 
 
-def _fits(call: Call, issue: Issue) -> bool:
-    query, since = call.query, call.since()
+def _fits(call: Call, issue: Issue, since: datetime | None) -> bool:
+    query = call.query
     if query.get("state", "open") not in ("all", issue.state):
         return False
     if since is not None and issue.updated < since:

@@ -68,13 +68,14 @@ class Call:
         owner, name = self.params["owner"], self.params["repo"]
         found = self.world.repository(owner, name)
         if found is None:
-            self._redirect(owner, name)
+            self.redirect(owner, name)
         if found is None or not self.actor.sees(found):
             raise not_found()
         self._check(found, permission, level)
         return found
 
-    def _redirect(self, owner: str, name: str) -> None:
+    def redirect(self, owner: str, name: str) -> None:
+        """Refuse with 301 when the repository moved, with 404 otherwise."""
         moved = self.world.moved_to(owner, name)
         if moved is None or not self.actor.sees(moved):
             raise not_found()
