@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import PartialState
@@ -19,6 +19,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import (
     EarlyStoppingCallback,
     EvalPrediction,
+    PreTrainedModel,
     Trainer,
     TrainingArguments,
     set_seed,
@@ -49,6 +50,11 @@ class Tuned:
     encoder: Encoder
     config: TrainConfig
     history: list[dict[str, Any]]
+
+    @property
+    def served(self) -> PreTrainedModel:
+        """The base with the adapter layers in it: what a scorer runs."""
+        return cast(PreTrainedModel, self.model.get_base_model())
 
 
 class SlotTrainer(Trainer):

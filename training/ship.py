@@ -68,9 +68,7 @@ def _fit(
 ) -> tuple[dict[str, Calibration], Thresholds]:
     if not holdout:
         return {}, Thresholds()
-    # The base with the adapter layers in it: what serving runs.
-    model = tuned.model.get_base_model()
-    scorer = Scorer(model, tuned.encoder, version="holdout", thresholds=Thresholds())
+    scorer = Scorer(tuned.served, tuned.encoder, version="holdout", thresholds=Thresholds())
     scores = scorer.logits([example.text for example in holdout], taxonomy)
     fitted = fitting.calibrate(scores, holdout, taxonomy)
     precision = tuned.config.holdout.target_precision

@@ -254,7 +254,7 @@ def test_a_wrong_configuration_is_named(changes, complaint):
 
 
 def test_an_unknown_configuration_lists_the_known_ones():
-    with pytest.raises(ConfigProblem, match="mistral-7b, smollm2-135m, tiny"):
+    with pytest.raises(ConfigProblem, match="mistral-7b, nlbse24, smollm2-135m, tiny"):
         config.read("gpt")
 
 

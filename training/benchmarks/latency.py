@@ -199,7 +199,7 @@ def _processor() -> str:
 def _print(timings: Sequence[Timing], setup: dict[str, str]) -> None:
     ours = min((t for t in timings if t.arm.startswith("one pass")), key=lambda t: t.p50)
     table = Table(title=", ".join(f"{k} {v}" for k, v in setup.items()))
-    table.add_column("arm")
+    table.add_column("arm", no_wrap=True)
     for name in ("p50 s", "95 % interval", "p95 s", "against our fastest"):
         table.add_column(name, justify="right")
     for t in timings:

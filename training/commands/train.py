@@ -54,7 +54,7 @@ def train(
     """
     wait_without_spinning(os.environ)
     settings = start()
-    chosen = configs.read(config, _parsed(changes or []))
+    chosen = configs.read(config, parsed(changes or []))
     # Imports torch, which every other command does without.
     from training.train import LEAKS, Run, train  # noqa: PLC0415
 
@@ -77,7 +77,7 @@ def train(
     typer.echo(json.dumps({"adapter": str(out / "adapter"), "version": manifest.version}))
 
 
-def _parsed(changes: list[str]) -> dict[str, Any]:
+def parsed(changes: list[str]) -> dict[str, Any]:
     """KEY=VALUE pairs; values are JSON where they parse, text otherwise."""
     found: dict[str, Any] = {}
     for change in changes:
