@@ -265,6 +265,8 @@ def _arguments(
         load_best_model_at_end=stops_early,
         metric_for_best_model="accuracy" if stops_early else None,
         logging_steps=max(1, min(10, steps // 10)),
+        # Left to itself the bar goes with the library's log level, which is quiet here.
+        disable_tqdm=False,
         report_to=report_to,
         seed=config.seed,
         data_seed=config.seed,
