@@ -11,13 +11,11 @@ from typing import Annotated
 import typer
 
 from app import broker, doctor, logs, predictions, up
-from app.core.errors import ConfigProblem, TriageError
+from app.core.errors import EXIT_PROBLEM, ConfigProblem, TriageError
 from app.core.settings import PREFIX, Settings, load
 from app.db.migrate import require_migrated, upgrade
 from app.db.session import Database
 from app.listening import listen
-
-EXIT_PROBLEM = 2
 
 cli = typer.Typer(
     help="Triora labels new issues by severity, component and reproducibility.",

@@ -1,7 +1,8 @@
 """`python -m app.supervise CONFIG`: Supervisor in the foreground, with two things added.
 
-Lines of its processes go to stdout with the process's name in front, and when a process cannot be
-kept running everything ends with exit code 1, so that whoever started us gets to know.
+Lines of its processes go to stdout with the process's name in front. When a process does not start,
+or ends with an exit code that the configuration expects (a wrong setting: another try would change
+nothing), everything ends with exit code 1, so that whoever started us gets to know.
 """
 
 from __future__ import annotations
@@ -43,14 +44,19 @@ class Foreground(Supervisor):
             say(name, self._unfinished.pop(name).decode(errors="replace"))
         if isinstance(event, events.ProcessStateRunningEvent):
             say("up", f"{name} runs as process {event.process.pid}")
+        elif isinstance(event, events.ProcessStateExitedEvent) and event.expected:
+            self._give_up(name)
         elif isinstance(event, events.ProcessStateExitedEvent):
             say("up", f"{name} ended unexpectedly and is started again")
         elif isinstance(event, events.ProcessStateBackoffEvent):
             say("up", f"{name} ended while starting and is started again")
         elif isinstance(event, events.ProcessStateFatalEvent):
-            say("up", f"{name} cannot be kept running (its own lines say why); ending everything")
-            self.failed = name
-            self.options.mood = SupervisorStates.SHUTDOWN
+            self._give_up(name)
+
+    def _give_up(self, name: str) -> None:
+        say("up", f"{name} cannot be kept running (its own lines say why); ending everything")
+        self.failed = name
+        self.options.mood = SupervisorStates.SHUTDOWN
 
 
 def say(name: str, line: str) -> None:

@@ -17,7 +17,7 @@ from typing import NoReturn
 import structlog
 
 from app import broker, pidfile
-from app.core.errors import ConfigProblem
+from app.core.errors import EXIT_PROBLEM, ConfigProblem
 from app.core.settings import PREFIX, Settings
 from app.listening import listen
 from app.supervise import say
@@ -28,7 +28,7 @@ STRAY_SECONDS = 10.0
 # A worker finishes its batch first; what it cannot finish, its lease hands to the next one.
 STOP_SECONDS = 40
 # A process that ends sooner did not start; after so many more tries everything ends.
-START_SECONDS = 10
+START_SECONDS = 3
 START_RETRIES = 3
 
 
@@ -133,7 +133,8 @@ def _section(program: Program, run: Path) -> str:
 [program:{program.name}]
 command = {" ".join(_quoted(part) for part in (*launched, *program.arguments))}
 priority = {program.order}
-autorestart = true
+autorestart = unexpected
+exitcodes = {EXIT_PROBLEM}
 startsecs = {START_SECONDS}
 startretries = {START_RETRIES}
 stopwaitsecs = {STOP_SECONDS}

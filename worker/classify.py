@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from app.cli import EXIT_PROBLEM, start
-from app.core.errors import BadRequest, ConfigProblem
+from app.cli import start
+from app.core.errors import EXIT_PROBLEM, BadRequest, ConfigProblem
 from app.core.taxonomy import DEFAULT_TAXONOMY, Taxonomy
 from app.core.text import IssueText
 from worker.threads import wait_without_spinning

@@ -13,6 +13,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+# Exit code of a command that ended with one of these: trying again changes nothing.
+EXIT_PROBLEM = 2
+
 
 class TriageError(Exception):
     """Base of the tree. `str(error)` is one line a person can act on."""

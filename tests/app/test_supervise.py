@@ -21,7 +21,8 @@ childlogdir = {directory}
 
 [program:some]
 command = {program}
-autorestart = true
+autorestart = unexpected
+exitcodes = 2
 startsecs = {startsecs}
 startretries = 1
 redirect_stderr = true
@@ -85,6 +86,15 @@ def test_what_cannot_be_kept_running_ends_everything_and_says_why(tmp_path: Path
         said = list(lines(process))
         assert process.wait() == 1
     assert said.count("some     | weights are missing") == 2
+    assert any("some cannot be kept running" in line for line in said)
+
+
+def test_a_wrong_setting_ends_everything_without_another_try(tmp_path: Path) -> None:
+    code = "import sys, time; print('wrong setting', flush=True); time.sleep(1.2); sys.exit(2)"
+    with supervised(tmp_path, code, startsecs=1) as process:
+        said = list(lines(process))
+        assert process.wait() == 1
+    assert said.count("some     | wrong setting") == 1
     assert any("some cannot be kept running" in line for line in said)
 
 

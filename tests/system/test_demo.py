@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.conftest import PATIENCE, ROOT, processes_of
+from tests.waiting import until
+
+Demo = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """A DATA_DIR with the weights that other runs converted."""
+    directory = tmp_path / "data"
+    directory.mkdir()
+    weights = ROOT / ".cache" / "models"
+    weights.mkdir(parents=True, exist_ok=True)
+    (directory / "models").symlink_to(weights)
+    return directory
+
+
+@pytest.fixture
+def demo(data_dir: Path) -> Iterator[Demo]:
+    """Starts the demo; what a failed test leaves behind is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str, **settings: str) -> subprocess.Popen[str]:
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("TRIORA_")}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "deploy.sandbox.demo", "--data-dir", str(data_dir), *arguments],
+            env=clean | settings,
+            cwd=data_dir.parent,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        with process:
+            if process.poll() is None:
+                process.terminate()
+
+
+def test_once_labels_every_issue_prints_the_table_and_leaves_nobody(
+    demo: Demo, data_dir: Path
+) -> None:
+    process = demo("--once", "--limit", "2", "--timeout", str(PATIENCE))
+    said, _ = process.communicate()
+    assert process.returncode == 0, said
+    assert "#1" in said
+    assert "#2" in said
+    assert "all labelled after" in said
+    assert "threshold is 0" in said
+    assert processes_of(str(data_dir)) == []
+
+
+def test_a_worker_that_cannot_work_fails_the_demo_with_the_reason(
+    demo: Demo, data_dir: Path
+) -> None:
+    process = demo("--once", TRIORA_MODEL="./absent")
+    said, _ = process.communicate()
+    assert process.returncode == 1
+    assert "demo failed: triora up ended with exit code 1" in said
+    assert "absent" in said
+    assert processes_of(str(data_dir)) == []
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_it_starts_leaves_nobody(
+    demo: Demo, data_dir: Path, how: signal.Signals
+) -> None:
+    process = demo()
+    until(lambda: (data_dir / "run" / "receiver.pid").exists(), "the receiver")
+    process.send_signal(how)
+    process.communicate()
+    assert process.returncode == (128 + how if how == signal.SIGTERM else 0)
+    assert processes_of(str(data_dir)) == []
+
+
+def test_a_file_that_is_no_report_is_refused_before_anything_starts(
+    demo: Demo, data_dir: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "reports.jsonl"
+    path.write_text('{"title": 3}\n')
+    process = demo("--reports", str(path))
+    said, _ = process.communicate()
+    assert process.returncode == 2
+    assert "line 1: title" in said
+    assert not (data_dir / "run").exists()
