@@ -14,7 +14,7 @@ from celery import signals
 from app import logs
 from app.core.errors import TriageError
 from app.core.settings import load
-from app.queue import Queue, build
+from app.queue import build
 from worker.process import Process
 from worker.tasks import register
 from worker.threads import wait_without_spinning
@@ -33,12 +33,8 @@ def keep_our_logging(**_: Any) -> None:
 
 def prepare(instance: Any, **_: Any) -> None:
     """Make what this worker's queues need, before it takes its first message."""
-    queues = instance.app.amqp.queues.consume_from
     try:
-        if Queue.TRIAGE in queues:
-            process.load_model()
-        if Queue.LABEL in queues or Queue.UPKEEP in queues:
-            process.connect()
+        process.prepare(instance.app.amqp.queues.consume_from)
     except TriageError as error:
         # Celery would log any other exception here and go on without a model.
         print(f"triora: {logs.blank(str(error))}", file=sys.stderr)  # noqa: T201

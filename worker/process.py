@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Collection
 from functools import cached_property
 
 import structlog
@@ -12,6 +13,7 @@ from app.core.settings import Settings
 from app.core.taxonomy import DEFAULT_TAXONOMY, Taxonomy
 from app.db.session import Database
 from app.github.client import AppClient
+from app.queue import Queue
 from worker.labelling import Labelling
 from worker.triage import Scorer, Triage
 
@@ -32,6 +34,16 @@ class Process:
     def database(self) -> Database:
         """The store. Connects to nothing yet."""
         return Database(self.settings.sql_url)
+
+    def prepare(self, queues: Collection[str]) -> None:
+        """Make what work from these queues needs, before the first message is taken.
+
+        ConfigProblem or ArtifactMismatch says what is missing.
+        """
+        if Queue.TRIAGE in queues:
+            self.load_model()
+        if Queue.LABEL in queues or Queue.UPKEEP in queues:
+            self.connect()
 
     def connect(self) -> AppClient:
         """GitHub as our App; one for all threads, since it keeps the tokens."""

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import socket
 import warnings
 from enum import StrEnum
 from typing import Annotated, Any
 
+import structlog
 import typer
 from celery import Celery, signals
 from celery.beat import EmbeddedService
+from celery.concurrency import get_implementation
+from celery.exceptions import CPendingDeprecationWarning
 
 from app import broker
 from app.cli import start
 from app.db.migrate import require_migrated
 from app.db.session import Database
 from app.queue import Queue
+
+log = structlog.get_logger()
 
 # Each thread serves one installation at a time and mostly waits for GitHub.
 LABEL_THREADS = 4
@@ -53,18 +60,24 @@ def run(
     settings = start()
     require_migrated(Database(settings.sql_url))
     # It reads the settings when it is imported, so not before a command needs it.
-    from worker.celery_app import celery  # noqa: PLC0415
+    from worker.celery_app import celery, process  # noqa: PLC0415
 
-    # Celery warns of root for the sake of pickled messages; ours are JSON without content.
-    warnings.filterwarnings("ignore", message=r"\s*You're running the worker")
+    # Celery warns of root for the sake of pickled messages; ours are JSON without content. And of
+    # tasks that go on when the broker is lost; ours may, the database is what they work for.
+    warnings.filterwarnings("ignore", message=".*superuser privileges")
+    warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     queues = _queues(queue, beat)
     with broker.embedded(settings):
+        signals.beat_init.connect(_say_ready, weak=False)
         if not queues:
             celery.start(["--quiet", "beat", "--loglevel", settings.log_level])
             return
+        process.prepare(queues)
         if beat or not queue:
             _start_scheduler(celery)
-        celery.worker_main(_arguments(queues, settings.log_level))
+        worker = _worker(celery, queues, settings.log_level)
+        worker.start()
+    raise typer.Exit(worker.exitcode or 0)
 
 
 def _queues(chosen: list[Choice] | None, beat: bool) -> list[Queue]:
@@ -75,31 +88,30 @@ def _queues(chosen: list[Choice] | None, beat: bool) -> list[Queue]:
     return [Queue(str(choice)) for choice in dict.fromkeys(chosen)]
 
 
-def _arguments(queues: list[Queue], log_level: str) -> list[str]:
+def _worker(celery: Celery, queues: list[Queue], log_level: str) -> Any:
     # The model takes all cores for one batch; the label writer waits for the network.
-    pool = (
-        ["--pool=solo"]
-        if Queue.TRIAGE in queues
-        else ["--pool=threads", f"--concurrency={LABEL_THREADS}"]
-    )
-    name = "-".join(queues)
-    return [
-        "--quiet",
-        "worker",
-        *pool,
-        f"--queues={','.join(queues)}",
-        f"--hostname={name}-{os.getpid()}@%h",
-        f"--loglevel={log_level}",
+    one_at_a_time = Queue.TRIAGE in queues
+    return celery.Worker(
+        hostname=f"{'-'.join(queues)}-{os.getpid()}@{socket.gethostname()}",
+        pool_cls=get_implementation("solo" if one_at_a_time else "threads"),
+        concurrency=1 if one_at_a_time else LABEL_THREADS,
+        queues=[str(queue) for queue in queues],
+        loglevel=logging.getLevelName(log_level),
+        quiet=True,
         # Workers know nothing of each other: the database is what they share.
-        "--without-gossip",
-        "--without-mingle",
-        "--without-heartbeat",
-    ]
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+
+
+def _say_ready(**_: Any) -> None:
+    log.info("scheduler.ready")
 
 
 def _start_scheduler(celery: Celery) -> None:
     """A thread that sends the sweeps while this worker runs."""
-    scheduler = EmbeddedService(celery, thread=True)
+    scheduler = EmbeddedService(celery, thread=True, scheduler_cls=celery.conf.beat_scheduler)
 
     def begin(**_: Any) -> None:
         scheduler.start()

@@ -59,7 +59,7 @@ def register(celery: Celery, process: Process) -> None:
         except (GitHubUnavailable, NotPermitted) as error:
             log.warning("deliveries.unreachable", error=str(error))
 
-    celery.conf.beat_scheduler = "celery.beat:Scheduler"
+    celery.conf.beat_scheduler = "worker.schedule:Schedule"
     celery.conf.beat_schedule = {
         str(name): {
             "task": str(name),

@@ -1,0 +1,88 @@
+"""`triora worker` as a person starts it: clear words when something is missing, a clean end."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.waiting import until
+
+TRIORA = str(Path(sys.executable).with_name("triora"))
+
+
+@pytest.fixture
+def environment(sqlite_url, valkey_url, github, tmp_path):
+    return {
+        **{k: v for k, v in os.environ.items() if not k.startswith("TRIORA_")},
+        "TRIORA_DATABASE_URL": sqlite_url,
+        "TRIORA_BROKER_URL": valkey_url,
+        "TRIORA_DATA_DIR": str(tmp_path),
+        "TRIORA_APP_ID": str(github.app_id),
+        "TRIORA_PRIVATE_KEY": github.private_key,
+        "TRIORA_GITHUB_API_URL": github.api_url,
+    }
+
+
+class Worker:
+    """A running `triora worker`; what it says goes to a file."""
+
+    def __init__(self, environment, *arguments):
+        self._output = Path(environment["TRIORA_DATA_DIR"]) / "worker.log"
+        with self._output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [TRIORA, "worker", *arguments],
+                env=environment,
+                cwd=self._output.parent,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def said(self):
+        return self._output.read_text()
+
+    def says(self, *texts):
+        assert self.process.poll() is None, self.said
+        return all(text in self.said for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "missing", "said"),
+    [
+        (("--queue", "label"), {"TRIORA_APP_ID": ""}, "TRIORA_APP_ID"),
+        (("--queue", "upkeep"), {"TRIORA_PRIVATE_KEY": "/no/such/file"}, "TRIORA_PRIVATE_KEY"),
+        (("--queue", "label"), {"TRIORA_DATABASE_URL": "sqlite:////no/x.db"}, "triora migrate"),
+    ],
+)
+def test_a_worker_that_cannot_work_says_why_in_one_line(environment, arguments, missing, said):
+    worker = Worker(environment | missing, *arguments)
+    assert worker.process.wait(120) == 2
+    assert said in worker.said.strip().splitlines()[-1]
+    assert "Traceback" not in worker.said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ready"),
+    [
+        (("--queue", "label", "--beat"), ("@", "ready.", "scheduler.ready")),
+        (("--beat",), ("scheduler.ready",)),
+    ],
+    ids=["label writer with scheduler", "scheduler alone"],
+)
+def test_a_worker_that_is_asked_to_end_ends_well(environment, arguments, ready):
+    worker = Worker(environment, *arguments)
+    until(lambda: worker.says(*ready), "a worker that is ready", 120)
+    worker.process.send_signal(signal.SIGTERM)
+    assert worker.process.wait(120) == 0
+
+
+def test_a_scheduler_without_a_broker_says_so_in_one_line_and_goes_on(environment):
+    nobody = {"TRIORA_BROKER_URL": "redis://127.0.0.1:1/0", "TRIORA_SWEEP_SECONDS": "0.2"}
+    worker = Worker(environment | nobody, "--beat")
+    until(lambda: worker.says("127.0.0.1:1"), "a word on the broker", 120)
+    assert "Traceback" not in worker.said
+    worker.process.send_signal(signal.SIGTERM)
+    worker.process.wait(120)
