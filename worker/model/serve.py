@@ -13,6 +13,7 @@ from app.core.settings import Settings
 from app.core.taxonomy import DEFAULT_TAXONOMY, Taxonomy
 from worker.model import adapter, hardware, loading
 from worker.model.encoding import Encoder
+from worker.model.hardware import Hardware
 from worker.model.presets import Preset, resolve
 from worker.model.quiet import hush
 from worker.model.scorer import NOTHING, Scorer
@@ -22,16 +23,22 @@ log = structlog.get_logger()
 NO_ADAPTER = "none"
 
 
-def build_scorer(settings: Settings, taxonomy: Taxonomy = DEFAULT_TAXONOMY) -> Scorer:
+def build_scorer(
+    settings: Settings,
+    taxonomy: Taxonomy = DEFAULT_TAXONOMY,
+    *,
+    machine: Hardware | None = None,
+) -> Scorer:
     """Load base model and adapter as `settings` say; takes seconds to minutes.
 
     The adapter is `settings.adapter`, or the shipped one of the model, or none. It must have been
-    trained for the dimensions of `taxonomy`. ConfigProblem when weights are absent,
+    trained for the dimensions of `taxonomy`. `machine`: device and number format, by default what
+    `settings.device` computes fast. ConfigProblem when weights are absent,
     ArtifactMismatch when they do not belong together.
     """
     hush()
     hardware.use_cores()
-    machine = hardware.detect(settings.device)
+    machine = machine or hardware.detect(settings.device)
     preset = resolve(settings.model)
     folder = _adapter_folder(settings, preset)
     base = loading.load(preset, settings.data_dir, machine)

@@ -36,8 +36,10 @@ def read_slots(
     states = hidden.gather(1, at).float()
     bias = getattr(head, "bias", None)
     scores = {}
-    for index, question in enumerate(form.questions):
-        rows = torch.tensor(question.answers, device=hidden.device)
-        found = states[:, index] @ head.weight[rows].float().T
-        scores[question.dimension] = found if bias is None else found + bias[rows].float()
+    # Trainers and 16-bit serving run under autocast, which would turn this product to 16 bits too.
+    with torch.autocast(hidden.device.type, enabled=False):
+        for index, question in enumerate(form.questions):
+            rows = torch.tensor(question.answers, device=hidden.device)
+            found = states[:, index] @ head.weight[rows].float().T
+            scores[question.dimension] = found if bias is None else found + bias[rows].float()
     return scores

@@ -12,7 +12,7 @@ from app.core.text import IssueText
 from tests.worker.model.conftest import byte_level, issues, llama, metaspace, mistral, taxonomy_of
 from worker.model.encoding import Encoder, batches
 from worker.model.scorer import Scorer
-from worker.model.slots import slot_logits
+from worker.model.slots import read_slots, slot_logits
 
 TOLERANCE = 1e-4
 
@@ -82,6 +82,18 @@ def test_gradients_reach_the_model_through_the_slots(encoder: Encoder) -> None:
     scores = slot_logits(model, batch, encoder.form(DEFAULT_TAXONOMY))
     torch.nn.functional.cross_entropy(scores["kind"], torch.tensor([0, 1])).backward()
     assert model.model.layers[0].self_attn.q_proj.weight.grad.abs().sum() > 0
+
+
+def test_autocast_of_a_trainer_does_not_round_the_scores(encoder: Encoder) -> None:
+    model, form = llama(), encoder.form(DEFAULT_TAXONOMY)
+    (batch,) = batches(encoder.encode(issues(2), DEFAULT_TAXONOMY), 10_000)
+    hidden = model.get_decoder()(input_ids=batch.input_ids).last_hidden_state
+    plain = read_slots(hidden, batch.slots, model.lm_head, form)
+    with torch.autocast("cpu", torch.bfloat16):
+        cast = read_slots(hidden, batch.slots, model.lm_head, form)
+    for name, scores in plain.items():
+        assert cast[name].dtype is torch.float32
+        assert torch.equal(scores, cast[name])
 
 
 @pytest.mark.parametrize(
