@@ -49,6 +49,22 @@ class Worker:
         return all(text in self.said for text in texts)
 
 
+@pytest.fixture
+def start(environment):
+    """`start(*arguments, **environment)` -> a Worker that ends with the test."""
+    started = []
+
+    def start_one(*arguments, **changes):
+        started.append(Worker(environment | changes, *arguments))
+        return started[-1]
+
+    yield start_one
+    for worker in started:
+        if worker.process.poll() is None:
+            worker.process.kill()
+        worker.process.wait()
+
+
 @pytest.mark.parametrize(
     ("arguments", "missing", "said"),
     [
@@ -57,8 +73,8 @@ class Worker:
         (("--queue", "label"), {"TRIORA_DATABASE_URL": "sqlite:////no/x.db"}, "triora migrate"),
     ],
 )
-def test_a_worker_that_cannot_work_says_why_in_one_line(environment, arguments, missing, said):
-    worker = Worker(environment | missing, *arguments)
+def test_a_worker_that_cannot_work_says_why_in_one_line(start, arguments, missing, said):
+    worker = start(*arguments, **missing)
     assert worker.process.wait(120) == 2
     assert said in worker.said.strip().splitlines()[-1]
     assert "Traceback" not in worker.said
@@ -72,16 +88,16 @@ def test_a_worker_that_cannot_work_says_why_in_one_line(environment, arguments, 
     ],
     ids=["label writer with scheduler", "scheduler alone"],
 )
-def test_a_worker_that_is_asked_to_end_ends_well(environment, arguments, ready):
-    worker = Worker(environment, *arguments)
+def test_a_worker_that_is_asked_to_end_ends_well(start, arguments, ready):
+    worker = start(*arguments)
     until(lambda: worker.says(*ready), "a worker that is ready", 120)
     worker.process.send_signal(signal.SIGTERM)
     assert worker.process.wait(120) == 0
 
 
-def test_a_scheduler_without_a_broker_says_so_in_one_line_and_goes_on(environment):
+def test_a_scheduler_without_a_broker_says_so_in_one_line_and_goes_on(start):
     nobody = {"TRIORA_BROKER_URL": "redis://127.0.0.1:1/0", "TRIORA_SWEEP_SECONDS": "0.2"}
-    worker = Worker(environment | nobody, "--beat")
+    worker = start("--beat", **nobody)
     until(lambda: worker.says("127.0.0.1:1"), "a word on the broker", 120)
     assert "Traceback" not in worker.said
     worker.process.send_signal(signal.SIGTERM)
