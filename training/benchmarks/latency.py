@@ -205,7 +205,9 @@ def _print(timings: Sequence[Timing], setup: dict[str, str]) -> None:
     for t in timings:
         interval = f"{t.low:.3f} to {t.high:.3f}"
         table.add_row(t.arm, f"{t.p50:.3f}", interval, f"{t.p95:.3f}", f"{t.p50 / ours.p50:.1f} x")
-    Console().print(table)
+    # A pipe has no width; 80 columns would cut the figures.
+    console = Console()
+    console.print(table, width=None if console.is_terminal else 116)
 
 
 if __name__ == "__main__":
