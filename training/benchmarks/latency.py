@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -200,14 +201,13 @@ def _print(timings: Sequence[Timing], setup: dict[str, str]) -> None:
     ours = min((t for t in timings if t.arm.startswith("one pass")), key=lambda t: t.p50)
     table = Table(title=", ".join(f"{k} {v}" for k, v in setup.items()))
     table.add_column("arm", no_wrap=True)
-    for name in ("p50 s", "95 % interval", "p95 s", "against our fastest"):
+    for name in ("p50 s", "95 % interval", "p95 s", "times our fastest"):
         table.add_column(name, justify="right")
     for t in timings:
         interval = f"{t.low:.3f} to {t.high:.3f}"
         table.add_row(t.arm, f"{t.p50:.3f}", interval, f"{t.p95:.3f}", f"{t.p50 / ours.p50:.1f} x")
     # A pipe has no width; 80 columns would cut the figures.
-    console = Console()
-    console.print(table, width=None if console.is_terminal else 116)
+    Console(width=None if sys.stdout.isatty() else 116).print(table)
 
 
 if __name__ == "__main__":
