@@ -248,8 +248,8 @@ def _new_text(arrival: _Arrival, issue: Issue, repository_id: int) -> _Verdict:
         author = issue.user.login if issue.user else "ghost"
         at, grace = issue.updated_at, arrival.grace_seconds
         snapshots.add(session, repository_id, number, author, text, at, grace)
-    elif same.state in (State.SUPERSEDED, State.DEAD):
-        # An author may return to a text that was given up for another one meanwhile.
+    elif same.state in (State.SUPERSEDED, State.DEAD) or kept[0] is not same:
+        # An author may return to a text after another one, which may have been labelled since.
         snapshots.reopen(same, arrival.grace_seconds)
     else:
         return _ignored(f"this text is known already ({same.state})")

@@ -70,6 +70,22 @@ def test_author_who_returns_to_an_earlier_text_gets_that_one_triaged(take, texts
     assert late.outcome == Outcome.IGNORED
 
 
+def test_author_who_returns_to_a_labelled_text_gets_its_labels_back(take, texts, finish_all):
+    take("issues", issue_event(title="first"))
+    take("issues", issue_event("edited", title="second", at="2026-11-01T12:05:00Z"))
+    finish_all()
+    back = take("issues", issue_event("edited", title="first", at="2026-11-01T12:06:00Z"))
+    assert back.ring == Task.TRIAGE
+    assert texts() == [("first", "pending"), ("second", "done")]
+
+
+def test_labelled_text_that_arrives_again_is_not_labelled_again(take, finish_all):
+    take("issues", issue_event(title="first"))
+    finish_all()
+    again = take("issues", issue_event("edited", title="first", at="2026-11-01T12:06:00Z"))
+    assert again.outcome == Outcome.IGNORED
+
+
 def test_deliveries_of_one_issue_at_the_same_time_leave_one_text_waiting(database, texts):
     start = threading.Barrier(4)
 
