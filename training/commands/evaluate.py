@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,7 @@ import typer
 from app.core.errors import ConfigProblem
 from app.core.taxonomy import DEFAULT_TAXONOMY
 from training.commands import dataset as reading
+from worker.threads import wait_without_spinning
 
 if TYPE_CHECKING:
     from training.comparison import Comparison, Saved, Standing
@@ -57,6 +59,7 @@ def evaluate(
     resamples: Resamples = 2000,
 ) -> None:
     """Evaluate a model beside its baselines; every figure has an interval and a sample size."""
+    wait_without_spinning(os.environ)
     from training import bench, keywords  # noqa: PLC0415 - heavy imports wait for their command
     from training.report import evaluation_page  # noqa: PLC0415
 
