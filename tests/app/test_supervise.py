@@ -29,7 +29,8 @@ redirect_stderr = true
 stdout_logfile = NONE
 stdout_events_enabled = true
 """
-STEADY = "import time; print('first'); print('no end', end='', flush=True); time.sleep(600)"
+# One write, whatever PYTHONUNBUFFERED says.
+STEADY = "import os, time; os.write(1, b'first\\nno end'); time.sleep(600)"
 FAILING = "raise SystemExit('weights are missing')"
 
 
@@ -56,27 +57,36 @@ def lines(process: subprocess.Popen[str]) -> Iterator[str]:
     return (line.rstrip("\n") for line in process.stdout)
 
 
+def wait_for(process: subprocess.Popen[str], wanted: str) -> None:
+    """Read on until a line is `wanted`; what came instead is shown when the test fails."""
+    for line in lines(process):
+        print(line)  # noqa: T201
+        if line == wanted:
+            return
+    raise AssertionError(f"ended without saying {wanted!r}")
+
+
 def children(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return psutil.Process(process.pid).children()
 
 
 def test_lines_carry_the_name_of_their_process(tmp_path: Path) -> None:
     with supervised(tmp_path, STEADY, startsecs=0) as process:
-        assert "some     | first" in lines(process)
+        wait_for(process, "some     | first")
 
 
 def test_a_killed_process_is_started_again_and_a_signal_ends_everything(tmp_path: Path) -> None:
     with supervised(tmp_path, STEADY, startsecs=0) as process:
-        assert "some     | first" in lines(process)
+        wait_for(process, "some     | first")
         (child,) = children(process)
         child.kill()
-        assert "up       | some ended unexpectedly and is started again" in lines(process)
+        wait_for(process, "up       | some ended unexpectedly and is started again")
         # A line without an end is finished by the end of its process, not by the next one's words.
-        assert "some     | no end" in lines(process)
-        assert "some     | first" in lines(process)
+        wait_for(process, "some     | no end")
+        wait_for(process, "some     | first")
         (child,) = until(lambda: children(process), "the new process")
         process.send_signal(signal.SIGTERM)
-        assert "up       | everything has ended" in lines(process)
+        wait_for(process, "up       | everything has ended")
         assert process.wait() == 0
         assert not psutil.pid_exists(child.pid)
 
@@ -101,7 +111,7 @@ def test_a_wrong_setting_ends_everything_without_another_try(tmp_path: Path) -> 
 def test_a_reader_that_goes_away_ends_nothing(tmp_path: Path) -> None:
     chatty = "import time\nwhile True: print('x', flush=True); time.sleep(0.01)"
     with supervised(tmp_path, chatty, startsecs=0) as process:
-        assert "some     | x" in lines(process)
+        wait_for(process, "some     | x")
         assert process.stdout is not None
         process.stdout.close()
         (child,) = children(process)
