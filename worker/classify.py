@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -37,6 +38,34 @@ class Report(BaseModel):
     body: str | None = None
 
 
+@dataclass(frozen=True)
+class Scoring:
+    """How reports are answered: by which scorer, and with or without evidence."""
+
+    scorer: Scorer
+    taxonomy: Taxonomy = DEFAULT_TAXONOMY
+    evidence: bool = False
+
+    def dimensions(self, reports: Sequence[Report]) -> list[dict[str, dict[str, Any]]]:
+        """The `dimensions` of each report's line, in order."""
+        texts = [IssueText.of(report.title, report.body) for report in reports]
+        if not self.evidence:
+            return [_plain(scores) for scores in self.scorer.score(texts, self.taxonomy)]
+        return [self._explained(text) for text in texts]
+
+    def _explained(self, text: IssueText) -> dict[str, dict[str, Any]]:
+        # Imports torch.
+        from worker.model.evidence import explain  # noqa: PLC0415
+
+        scores, found = explain(self.scorer, text, self.taxonomy)
+        plain = _plain(scores)
+        for name, phrases in found.items():
+            plain[name]["evidence"] = [
+                {"phrase": e.phrase, "drop": round(e.drop, 6)} for e in phrases
+            ]
+        return plain
+
+
 def register(cli: typer.Typer) -> None:
     """Add `classify` to the `triora` command."""
     cli.command()(classify)
@@ -46,6 +75,9 @@ def classify(
     title: Annotated[str | None, typer.Option(help="Title of one report.")] = None,
     body: Annotated[str | None, typer.Option(help="Its body.")] = None,
     repository: Annotated[str | None, typer.Option(help="Its repository, OWNER/NAME.")] = None,
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="Name the phrases that moved each answer.")
+    ] = False,
 ) -> None:
     """Score reports: one from --title and --body, or JSONL on standard input.
 
@@ -65,16 +97,16 @@ def classify(
     # Torch takes seconds to import: only the command that needs it pays.
     from worker.model.serve import build_scorer  # noqa: PLC0415
 
-    scorer = build_scorer(settings)
+    scored = Scoring(build_scorer(settings), DEFAULT_TAXONOMY, evidence)
     if title is not None:
-        _answer([Report(title=title, body=body, repository=repository)], scorer, sys.stdout)
+        _answer([Report(title=title, body=body, repository=repository)], scored, sys.stdout)
         return
-    refused = stream(sys.stdin.buffer, scorer, out=sys.stdout, err=sys.stderr)
+    refused = stream(sys.stdin.buffer, scored, out=sys.stdout, err=sys.stderr)
     if refused:
         raise typer.Exit(EXIT_PROBLEM)
 
 
-def stream(lines: Iterable[bytes], scorer: Scorer, *, out: TextIO, err: TextIO) -> int:
+def stream(lines: Iterable[bytes], scored: Scoring, *, out: TextIO, err: TextIO) -> int:
     """Score JSONL `lines` chunk by chunk; returns how many rows were refused.
 
     A refused row is named on `err` with its line number, the sum follows at the end. Empty lines
@@ -88,7 +120,7 @@ def stream(lines: Iterable[bytes], scorer: Scorer, *, out: TextIO, err: TextIO) 
                 err.write(f"triora: line {number}: {row}\n")
                 refused += 1
         err.flush()
-        _answer([row for _, row in chunk if isinstance(row, Report)], scorer, out)
+        _answer([row for _, row in chunk if isinstance(row, Report)], scored, out)
         total += len(chunk)
     if refused:
         err.write(f"triora: {refused} of {total} rows could not be read and were left out\n")
@@ -110,18 +142,18 @@ def _parse(line: bytes) -> Report | BadRequest:
         return BadRequest(f"{where}: {first['msg']}" if where else first["msg"])
 
 
-def _answer(
-    reports: list[Report], scorer: Scorer, out: TextIO, taxonomy: Taxonomy = DEFAULT_TAXONOMY
-) -> None:
-    texts = [IssueText.of(report.title, report.body) for report in reports]
-    for report, scores in zip(reports, scorer.score(texts, taxonomy), strict=True):
-        dimensions = {
-            name: {
-                "label": max(chances, key=chances.__getitem__),
-                "probabilities": {label: round(chance, 6) for label, chance in chances.items()},
-            }
-            for name, chances in scores.items()
-        }
-        line = {"id": report.id, "model": scorer.version, "dimensions": dimensions}
+def _answer(reports: list[Report], scored: Scoring, out: TextIO) -> None:
+    for report, dimensions in zip(reports, scored.dimensions(reports), strict=True):
+        line = {"id": report.id, "model": scored.scorer.version, "dimensions": dimensions}
         out.write(json.dumps(line, ensure_ascii=False) + "\n")
     out.flush()
+
+
+def _plain(scores: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, Any]]:
+    return {
+        name: {
+            "label": max(chances, key=chances.__getitem__),
+            "probabilities": {label: round(chance, 6) for label, chance in chances.items()},
+        }
+        for name, chances in scores.items()
+    }

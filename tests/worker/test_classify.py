@@ -16,7 +16,7 @@ import pytest
 from app.core.taxonomy import DEFAULT_TAXONOMY, Taxonomy
 from app.core.text import IssueText
 from tests.worker.model.conftest import saved_mistral
-from worker.classify import CHUNK, stream
+from worker.classify import CHUNK, Scoring, stream
 
 TRIORA = str(Path(sys.executable).with_name("triora"))
 
@@ -43,7 +43,7 @@ def row(**fields: object) -> bytes:
 
 def read(*lines: bytes) -> tuple[list[dict[str, object]], str, int, Counting]:
     out, err, scorer = io.StringIO(), io.StringIO(), Counting()
-    refused = stream(lines, scorer, out=out, err=err)  # type: ignore[arg-type]
+    refused = stream(lines, Scoring(scorer), out=out, err=err)  # type: ignore[arg-type]
     return (
         [json.loads(line) for line in out.getvalue().splitlines()],
         err.getvalue(),
@@ -173,3 +173,13 @@ def test_a_wrong_setting_is_one_clear_line(
     assert told in done.stderr.splitlines()[-1]
     assert b"Traceback" not in done.stderr
     assert done.stdout == b""
+
+
+def test_evidence_stands_beside_each_answer_when_asked_for() -> None:
+    out = io.StringIO()
+    scored = Scoring(Counting(), evidence=True)  # type: ignore[arg-type]
+    assert stream([row()], scored, out=out, err=io.StringIO()) == 0
+    answer = json.loads(out.getvalue())
+    assert {tuple(found) for found in answer["dimensions"].values()} == {
+        ("label", "probabilities", "evidence")
+    }
