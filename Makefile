@@ -50,6 +50,10 @@ fmt: $(DONE)/all ## Format the code and correct what can be corrected by itself
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+.PHONY: docs
+docs: $(DONE)/all ## Write the list of settings into the README again
+	$(BIN)/python -m tests.architecture.documents
+
 .PHONY: screenshot
 screenshot: $(DONE)/all chromium ## Take the picture in the README again
 	$(BIN)/python -m deploy.sandbox.demo --once --screenshot docs/demo.png

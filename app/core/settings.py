@@ -59,7 +59,9 @@ class Settings(BaseSettings):
         default=None,
         description="path of a LoRA adapter, or 'none'; the shipped one by default",
     )
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="where the model runs; auto takes a GPU if there is one"
+    )
     threshold: float = Field(
         default=0.5,
         ge=0,
@@ -93,7 +95,9 @@ class Settings(BaseSettings):
 
     host: str = Field(default="127.0.0.1", description="address the receiver listens on")
     port: int = Field(default=8000, ge=0, le=65535, description="port the receiver listens on")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="least level of a line in the log"
+    )
 
     @property
     def webhook_secrets(self) -> tuple[bytes, ...]:

@@ -10,7 +10,7 @@ from playwright.sync_api import sync_playwright
 
 from deploy.sandbox.demo.stage import DemoFailed
 
-WIDTH, HEIGHT = 1120, 760
+WIDTH, HEIGHT = 1280, 800
 QUIET = (
     "--no-sandbox",
     "--disable-gpu",
