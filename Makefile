@@ -101,7 +101,7 @@ $(DONE)/locked: deploy/requirements.lock $(DONE)/venv
 	$(PIP) install --quiet --no-deps --require-hashes -r deploy/requirements.lock
 	@touch $@
 
-$(DONE)/torch: Makefile $(DONE)/locked
+$(DONE)/$(TORCH): $(DONE)/locked
 	$(PIP) install --quiet $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") $(TORCH)
 	@touch $@
 
@@ -113,7 +113,7 @@ $(DONE)/project: pyproject.toml $(DONE)/locked
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(DONE)/all: $(DONE)/locked $(DONE)/torch $(DONE)/weights $(DONE)/project
+$(DONE)/all: $(DONE)/locked $(DONE)/$(TORCH) $(DONE)/weights $(DONE)/project
 	@touch $@
 
 # Public data of the contract tests, kept in .cache and never committed.
