@@ -8,6 +8,7 @@ import math
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import TrainingArguments
 
 from app.core import manifest
 from app.core.errors import ArtifactMismatch, ConfigProblem
@@ -197,6 +198,7 @@ def test_the_trainer_reads_the_same_scores_as_serving(base, tmp_path):
     rows = examples(5)
     trainer = SlotTrainer(
         model=model,
+        args=TrainingArguments(output_dir=str(tmp_path), report_to=[]),
         form=form,
         config=chosen,
         weights=objective.class_weights(objective.targets(rows, form), form, 0.0),
