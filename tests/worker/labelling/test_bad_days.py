@@ -22,7 +22,7 @@ def test_a_write_whose_answer_was_lost_is_not_repeated(
     wants(issue)
     labelling.run_batch()
     failed = store.one(Application)
-    assert (failed.state, failed.attempts) == (State.PENDING, 1)
+    assert (failed.state, failed.attempts) == (State.PENDING, 0)
     assert "GitHubUnavailable" in failed.error
     store.make_due(Application)
     labelling.run_batch()
@@ -54,7 +54,7 @@ def test_a_label_created_without_an_answer_is_found_by_the_next_attempt(
     assert sorted(body["name"] for body in posts(github, CREATE)) == [UI, HIGH]
 
 
-def test_an_outage_is_waited_out_and_costs_one_row_an_attempt(
+def test_an_outage_is_waited_out_and_costs_no_attempt(
     labelling, github, repository, labels, wants, store
 ):
     numbers = [github.open_issue(repository=repository)["number"] for _ in range(3)]
@@ -63,7 +63,7 @@ def test_an_outage_is_waited_out_and_costs_one_row_an_attempt(
     github.fault("GET /repos/*/*/labels", "status", status=502)
     labelling.run_batch()
     rows = store.rows(Application)
-    assert [row.attempts for row in rows] == [1, 0, 0]
+    assert [row.attempts for row in rows] == [0, 0, 0]
     assert {row.state for row in rows} == {State.PENDING}
     assert all(row.due_at > datetime.now(UTC) for row in rows)
     store.make_due(Application)
@@ -71,17 +71,56 @@ def test_an_outage_is_waited_out_and_costs_one_row_an_attempt(
     assert {row.state for row in store.rows(Application)} == {State.DONE}
 
 
-def test_a_row_github_never_takes_dies_after_its_last_attempt(
+def test_an_outage_of_three_hours_loses_nothing(
+    labelling, github, repository, labels, issue, wants, store
+):
+    github.fault("* /**", "status", status=503, times=None)
+    row = wants(issue)
+    passed, calls, waits = timedelta(), 0, []
+    while passed < timedelta(hours=3):
+        assert labelling.run_batch() == 1
+        put_off = store.one(Application)
+        assert (put_off.state, put_off.attempts) == (State.PENDING, 0)
+        waits.append(put_off.due_at - datetime.now(UTC))
+        # As much time passes as the row is to wait.
+        passed += waits[-1]
+        calls += 1
+        store.make_due(Application)
+        store.change(Application, row, created_at=datetime.now(UTC) - passed)
+    assert calls < 30, "an outage is not the time to knock all the time"
+    assert max(waits) < timedelta(minutes=16), "recovery is noticed soon"
+    github.clear_faults()
+    labelling.run_batch()
+    assert set(github.labels(issue, repository)) == {HIGH, UI}
+    assert store.one(Application).state == State.DONE
+
+
+def test_an_issue_whose_writes_always_fail_is_asked_for_rarely_and_is_not_lost(
     labelling, github, repository, labels, issue, wants, store, settings
 ):
     github.fault("POST /repos/*/*/issues/*/labels", "status", status=500, times=None)
+    row = wants(issue)
+    store.change(Application, row, created_at=datetime.now(UTC) - timedelta(days=2))
+    for _ in range(settings.max_attempts + 1):
+        assert labelling.run_batch() == 1
+        waiting = store.one(Application)
+        assert waiting.due_at > datetime.now(UTC) + timedelta(minutes=10)
+        store.make_due(Application)
+    assert waiting.state == State.PENDING
+    assert "500" in waiting.error
+
+
+def test_a_row_github_never_takes_dies_after_its_last_attempt(
+    labelling, github, repository, labels, issue, wants, store, settings
+):
+    github.fault("POST /repos/*/*/issues/*/labels", "status", status=422, times=None)
     wants(issue)
     for _ in range(settings.max_attempts):
         assert labelling.run_batch() == 1
         store.make_due(Application)
     dead = store.one(Application)
     assert dead.state == State.DEAD
-    assert "500" in dead.error
+    assert "422" in dead.error
     assert labelling.run_batch() == 0
 
 
