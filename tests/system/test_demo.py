@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.system.conftest import PATIENCE, ROOT, processes_of
@@ -75,16 +77,56 @@ def test_a_worker_that_cannot_work_fails_the_demo_with_the_reason(
     assert processes_of(str(data_dir)) == []
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """Everything the demo started that runs now, the stand-in and the broker among them."""
+    found = psutil.Process(process.pid).children(recursive=True)
+    assert any("deploy.sandbox" in one.cmdline() for one in found)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("how", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 0)]
+)
 def test_a_signal_while_it_starts_leaves_nobody(
-    demo: Demo, data_dir: Path, how: signal.Signals
+    demo: Demo, data_dir: Path, tmp_path: Path, how: signal.Signals, code: int
 ) -> None:
-    process = demo()
+    process = demo(TMPDIR=str(tmp_path))
     until(lambda: (data_dir / "run" / "receiver.pid").exists(), "the receiver")
+    children = family(process)
+    assert list(tmp_path.rglob("app.pem"))
+    # A closing terminal tells more than once.
+    process.send_signal(how)
     process.send_signal(how)
     process.communicate()
-    assert process.returncode == (128 + how if how == signal.SIGTERM else 0)
+    assert process.returncode == code
+    assert [one for one in children if one.is_running()] == []
     assert processes_of(str(data_dir)) == []
+    assert list(tmp_path.rglob("app.pem")) == []
+
+
+def test_closing_the_terminal_leaves_nobody(data_dir: Path, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("TRIORA_")}
+    # The first process of a session that opens a terminal is told when that closes.
+    script = (
+        "import os, sys; os.setsid(); name = os.ttyname(0);"
+        "[os.dup2(os.open(name, os.O_RDWR), n) for n in (0, 1, 2)];"
+        "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, "-m", "deploy.sandbox.demo", "--data-dir", str(data_dir)],
+        env=clean | {"TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)},
+        cwd=data_dir.parent,
+        stdin=theirs,
+        text=True,
+    ) as process:
+        os.close(theirs)
+        until(lambda: (data_dir / "run" / "receiver.pid").exists(), "the receiver")
+        children = family(process)
+        os.close(ours)
+        assert process.wait(PATIENCE) == 129
+    assert [one for one in children if one.is_running()] == []
+    assert list(tmp_path.rglob("app.pem")) == []
 
 
 def test_a_file_that_is_no_report_is_refused_before_anything_starts(

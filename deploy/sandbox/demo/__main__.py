@@ -19,9 +19,15 @@ from deploy.sandbox.demo.reports import Report, ReportProblem, read, sample_repo
 from deploy.sandbox.demo.stage import DemoFailed, Stage, standing
 from deploy.sandbox.remote import PROJECT
 
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 class Asked(BaseException):
-    """Somebody asked the demo to end."""
+    """Somebody asked the demo to end, with this signal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 def main() -> int:
@@ -35,17 +41,20 @@ def main() -> int:
     except ReportProblem as error:
         console.print(f"demo: {error}", markup=False)
         return 2
-    signal.signal(signal.SIGTERM, _ask)
+    for number in ENDINGS:
+        # What `nohup` ignores stays ignored.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _ask)
     try:
         return _play(console, options, reports or sample_reports(options.limit))
     except DemoFailed as error:
         console.print(f"\ndemo failed: {error}", markup=False)
         return 1
-    except KeyboardInterrupt:
+    except Asked as asked:
+        # Ctrl-C is how a demo that stays is meant to end.
+        meant = asked.number == signal.SIGINT and not options.once
         console.print("\nended; no process is left")
-        return 130 if options.once else 0
-    except Asked:
-        return 128 + signal.SIGTERM
+        return 0 if meant else 128 + asked.number
 
 
 def _play(console: Console, options: argparse.Namespace, reports: list[Report]) -> int:
@@ -144,8 +153,16 @@ def _line(number: int, title: str, names: list[str]) -> str:
     return f"#{number:<4} {escape(title[:50]):50} [cyan]{escape(', '.join(names))}[/]"
 
 
-def _ask(_number: int, _frame: FrameType | None) -> None:
-    raise Asked
+def _ask(number: int, _frame: FrameType | None) -> None:
+    # Ending what runs must not be cut short: a closing terminal sends SIGHUP more than once.
+    for other in ENDINGS:
+        signal.signal(other, signal.SIG_IGN)
+    if number == signal.SIGHUP:
+        # The terminal is gone, and writing to it would fail.
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for stream in (sys.stdin, sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
+    raise Asked(number)
 
 
 def _options() -> argparse.Namespace:
