@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "tests.fixtures_database",
+    "tests.fixtures_logging",
     "tests.fixtures_receiver",
     "tests.fixtures_github",
     "tests.fixtures_sandbox",
