@@ -286,9 +286,21 @@ def _installation_event(arrival: _Arrival) -> _Verdict:
             installation.suspended_at = told or from_now()
         case Action.UNSUSPEND:
             installation.suspended_at = None
+            _resume(arrival)
+        case Action.NEW_PERMISSIONS_ACCEPTED:
+            _resume(arrival)
         case Action.CREATED:
             _cover(arrival, event.repositories)
     return _Verdict(Outcome.INSTALLATION, f"installation {event.action}")
+
+
+def _resume(arrival: _Arrival) -> None:
+    """An owner acted: what GitHub refused or was put off until then is due. The sweep rings."""
+    texts = coverage.texts_of(arrival.installation.id)
+    ours = Application.snapshot_id.in_(texts)
+    work.revive(arrival.session, Application, ours)
+    work.hasten(arrival.session, Application, ours)
+    work.hasten(arrival.session, IssueSnapshot, IssueSnapshot.id.in_(texts))
 
 
 def _selection_event(arrival: _Arrival) -> _Verdict:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, exists, or_, select, update
+from sqlalchemy import ColumnElement, exists, or_, select, update
 from sqlalchemy.orm import Session, aliased
+from sqlalchemy.sql.roles import ExpressionElementRole
 
 from app.core.settings import Settings
-from app.db import work
+from app.db import coverage, work
 from app.db.clock import from_now
 from app.db.tables import Application, Installation, IssueSnapshot, Repository, State
 from worker.standing import stand_aside
@@ -41,7 +42,7 @@ def take_turn(session: Session, settings: Settings) -> tuple[list[Job], int]:
         Application,
         TURN,
         settings.lease_seconds,
-        Application.snapshot_id.in_(_snapshots(installation_id)),
+        Application.snapshot_id.in_(coverage.texts_of(installation_id)),
         max_attempts=settings.max_attempts,
     )
     jobs = [_job(session, row) for row in rows]
@@ -62,7 +63,7 @@ def block(session: Session, installation_id: int, until: datetime) -> None:
 
 def _choose(session: Session) -> int | None:
     """The installation whose work has waited longest, locked until the transaction ends."""
-    installation_id = session.scalar(
+    installation_id: int | None = session.scalar(
         select(Installation.id)
         .join(Repository, Repository.installation_id == Installation.id)
         .join(IssueSnapshot, IssueSnapshot.repository_id == Repository.id)
@@ -82,8 +83,8 @@ def _open() -> ColumnElement[bool]:
     return or_(Installation.blocked_until.is_(None), Installation.blocked_until <= from_now())
 
 
-def _busy(installation_id: ColumnElement[int] | int) -> ColumnElement[bool]:
-    held, snapshot, repository = (aliased(t) for t in (Application, IssueSnapshot, Repository))
+def _busy(installation_id: ExpressionElementRole[int] | int) -> ColumnElement[bool]:
+    held, snapshot, repository = aliased(Application), aliased(IssueSnapshot), aliased(Repository)
     return (
         exists()
         .where(
@@ -94,14 +95,6 @@ def _busy(installation_id: ColumnElement[int] | int) -> ColumnElement[bool]:
             repository.installation_id == installation_id,
         )
         .correlate(Installation)
-    )
-
-
-def _snapshots(installation_id: int) -> Select[tuple[int]]:
-    return (
-        select(IssueSnapshot.id)
-        .join(Repository, Repository.id == IssueSnapshot.repository_id)
-        .where(Repository.installation_id == installation_id)
     )
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import update
+from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from app.db.clock import from_now
 from app.db.insertion import insert_new
-from app.db.tables import Installation, Repository
+from app.db.tables import Installation, IssueSnapshot, Repository
 
 
 def learn_installation(session: Session, number: int, *, account: str, guess: str) -> Installation:
@@ -94,4 +94,13 @@ def end_installation(session: Session, installation: Installation) -> None:
         .where(Installation.id == installation.id, Installation.deleted_at.is_(None))
         .values(deleted_at=from_now()),
         execution_options={"synchronize_session": False},
+    )
+
+
+def texts_of(installation_id: int) -> Select[int]:
+    """The ids of every text of the installation's repositories, to be chosen from."""
+    return (
+        select(IssueSnapshot.id)
+        .join(Repository, Repository.id == IssueSnapshot.repository_id)
+        .where(Repository.installation_id == installation_id)
     )

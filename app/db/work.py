@@ -142,6 +142,21 @@ def revive(session: Session, table: type[Claimed], *conditions: ColumnElement[bo
     )
 
 
+def hasten(session: Session, table: type[Claimed], *conditions: ColumnElement[bool]) -> int:
+    """Make rows that an error put off due at once, of those that meet `conditions`; how many."""
+    return _count(
+        session,
+        update(table)
+        .where(
+            table.state == State.PENDING,
+            table.lease_token.is_(None),
+            table.error.is_not(None),
+            *conditions,
+        )
+        .values(due_at=from_now()),
+    )
+
+
 def any_due(session: Session, table: type[Claimed]) -> bool:
     """True if a claim would find something."""
     # Ordered, or PostgreSQL reads the table from its beginning, where the oldest, done rows are.

@@ -1,11 +1,16 @@
 """Installations and repositories: what the App covers, whatever arrives first."""
 
 import pytest
+from sqlalchemy import select
 
+from app.db.clock import from_now
 from app.db.tables import (
+    Application,
     Installation,
+    IssueSnapshot,
     Outcome,
     Repository,
+    State,
 )
 from tests.webhooks import actor, installation_event, issue_event, repository
 
@@ -57,6 +62,54 @@ def test_suspended_installation_is_ignored_until_it_is_back(take):
     assert "suspended" in take("issues", issue_event()).reason
     take("installation", installation_event("unsuspend"))
     assert take("issues", issue_event()).outcome == Outcome.TRIAGE
+
+
+@pytest.fixture
+def refused(take, database):
+    """Labels of issue 1 that GitHub refused for good, and of issue 2 that wait for an hour."""
+    for number, state in ((1, State.DEAD), (2, State.PENDING)):
+        take("issues", issue_event(number=number))
+        with database.transaction() as session:
+            snapshot = session.scalar(
+                select(IssueSnapshot).where(IssueSnapshot.issue_number == number)
+            )
+            snapshot.state = State.DONE
+            session.add(
+                Application(
+                    snapshot_id=snapshot.id,
+                    model_version="m/1",
+                    run_id="r",
+                    wanted={"severity": ["severity: high"]},
+                    created_at=from_now(),
+                    due_at=from_now(3600),
+                    attempts=8,
+                    state=state,
+                    error="NotPermitted: GitHub refused (403)",
+                )
+            )
+    # Its text was put off while nothing was to be done.
+    take("issues", issue_event(number=3), grace_seconds=3600)
+    with database.transaction() as session:
+        put_off = session.scalar(select(IssueSnapshot).where(IssueSnapshot.issue_number == 3))
+        put_off.error = "the installation is suspended"
+
+
+@pytest.mark.parametrize("action", ["unsuspend", "new_permissions_accepted"])
+def test_an_owner_who_lets_us_back_in_gets_the_labels_that_were_refused(
+    take, database, refused, action
+):
+    take("installation", installation_event(action))
+    with database.reading() as session:
+        for table, count in ((Application, 2), (IssueSnapshot, 1)):
+            ready = session.scalars(
+                select(table).where(table.state == State.PENDING, table.due_at <= from_now())
+            )
+            assert len(list(ready)) == count
+
+
+def test_an_owner_of_another_installation_changes_nothing(take, rows, refused):
+    take("installation", installation_event("unsuspend", number=6))
+    assert [row.state for row in rows(Application)] == [State.DEAD, State.PENDING]
 
 
 def test_event_after_a_suspension_proves_that_it_is_over(take):
