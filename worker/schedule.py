@@ -10,7 +10,7 @@ from celery.beat import ScheduleEntry, Scheduler, SchedulingError
 log = structlog.get_logger()
 
 
-class Schedule(Scheduler):  # type: ignore[misc] - celery has no types
+class Schedule(Scheduler):  # type: ignore[misc]  # celery has no types
     """Sends the sweeps. What could not be sent is sent at its next time."""
 
     def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:
