@@ -81,6 +81,16 @@ def answers(url: str) -> str | None:
     return None
 
 
+def require_answer(url: str) -> None:
+    """ConfigProblem, with what to do, when the broker at `url` does not answer."""
+    problem = answers(url)
+    if problem is not None:
+        raise ConfigProblem(
+            f"the broker does not answer ({problem}): start it, correct TRIORA_BROKER_URL, or "
+            "unset that to use the embedded Valkey"
+        )
+
+
 @contextmanager
 def embedded(settings: Settings) -> Iterator[None]:
     """A broker while the block runs. Does nothing when BROKER_URL names one.
@@ -106,11 +116,35 @@ def embedded(settings: Settings) -> Iterator[None]:
 
 def join(settings: Settings) -> int:
     """Count this process as a user of the server while the returned descriptor is open."""
-    directory = settings.data_dir.resolve() / "run"
-    directory.mkdir(parents=True, exist_ok=True)
-    users = os.open(directory / "broker.users", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    users = _users(settings)
     fcntl.flock(users, fcntl.LOCK_SH)
     return users
+
+
+def join_alone(settings: Settings) -> int:
+    """Like `join`, with everybody else kept waiting until `let_in`.
+
+    ConfigProblem when another process uses the server now.
+    """
+    users = _users(settings)
+    if not _last(users):
+        os.close(users)
+        raise ConfigProblem(
+            f"`triora serve` or `triora worker` uses {settings.data_dir}: stop it first, or choose "
+            "another TRIORA_DATA_DIR"
+        )
+    return users
+
+
+def let_in(users: int) -> None:
+    """From now on others may use the server too."""
+    fcntl.flock(users, fcntl.LOCK_SH)
+
+
+def _users(settings: Settings) -> int:
+    directory = settings.data_dir.resolve() / "run"
+    directory.mkdir(parents=True, exist_ok=True)
+    return os.open(directory / "broker.users", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def _adopt_or_start(settings: Settings) -> subprocess.Popen[bytes] | None:

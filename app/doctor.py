@@ -90,12 +90,7 @@ def _broker(settings: Settings) -> str:
     if settings.broker_url is None and pidfile.holder(broker.pid_path(settings)) is None:
         program = Path(broker.command(settings)[0])
         return f"embedded Valkey, started when needed ({_first_line([str(program), '--version'])})"
-    problem = broker.answers(settings.celery_broker_url)
-    if problem is not None:
-        raise ConfigProblem(
-            f"the broker does not answer ({problem}): start it, correct {PREFIX}BROKER_URL, or "
-            "unset that to use the embedded Valkey"
-        )
+    broker.require_answer(settings.celery_broker_url)
     return "answers" if settings.broker_url else f"embedded Valkey on {settings.broker_socket}"
 
 

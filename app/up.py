@@ -19,6 +19,7 @@ import structlog
 from app import broker, pidfile
 from app.core.errors import EXIT_PROBLEM, ConfigProblem
 from app.core.settings import PREFIX, Settings
+from app.github.client import read_key
 from app.listening import listen
 from app.supervise import say
 
@@ -60,7 +61,9 @@ def programs(settings: Settings) -> list[Program]:
 
 def check(settings: Settings) -> None:
     """ConfigProblem for what would only show later, in the log of a process."""
-    _ = settings.require_app_id, settings.private_key_pem, settings.webhook_secrets
+    _ = settings.require_app_id, read_key(settings.private_key_pem), settings.webhook_secrets
+    if settings.broker_url is not None:
+        broker.require_answer(settings.broker_url)
     if importlib.util.find_spec("torch") is None:
         raise ConfigProblem("the worker is not installed: pip install 'triora[worker]'")
 
@@ -68,8 +71,8 @@ def check(settings: Settings) -> None:
 def claim(settings: Settings) -> Settings:
     """Become the one `triora up` of DATA_DIR, and end what a killed one left running.
 
-    Returns the settings with the port to listen on. ConfigProblem if there is one already, or
-    somebody else has the port.
+    Returns the settings with the port to listen on. ConfigProblem, and nothing is ended, if there
+    is one already, a `triora serve` or `worker` uses the broker, or somebody else has the port.
     """
     run = run_directory(settings)
     try:
@@ -79,24 +82,36 @@ def claim(settings: Settings) -> Settings:
             f"`triora up` already runs on {settings.data_dir} (process {error.pid}): end that one, "
             f"or choose another {PREFIX}DATA_DIR"
         ) from error
+    users = broker.join_alone(settings)
+    if pidfile.holder(run / "receiver.pid") is None:
+        # No receiver of ours is left over, so whoever has the port keeps it.
+        listen(settings).close()
+    _end_strays(run)
+    broker.let_in(users)
+    if settings.broker_url is None:
+        # Supervisor inherits it, and counts as a user of the broker for as long as it lives.
+        os.set_inheritable(users, True)
+    else:
+        os.close(users)
+    # The receiver is started again on the same port, so a free one is chosen here.
+    with listen(settings) as probe:
+        return settings.model_copy(update={"port": probe.getsockname()[1]})
+
+
+def _end_strays(run: Path) -> None:
     for path in sorted(run.glob("*.pid")):
         if path.name == "up.pid":
             continue
         pid = pidfile.end(path, STRAY_SECONDS)
         if pid is not None:
             say("up", f"ended {path.stem} (process {pid}), left over from a run that was killed")
-    # The receiver is started again on the same port, so a free one is chosen here.
-    with listen(settings) as probe:
-        return settings.model_copy(update={"port": probe.getsockname()[1]})
 
 
 def become_supervisor(settings: Settings, environment: Mapping[str, str]) -> NoReturn:
-    """Replace this process by Supervisor. `claim` comes first: its lock lives on."""
+    """Replace this process by Supervisor. `claim` comes first: its locks live on."""
     path = run_directory(settings) / "supervisor" / "supervisord.conf"
     path.parent.mkdir(exist_ok=True)
     path.write_text(render(settings), encoding="utf-8")
-    if settings.broker_url is None:
-        os.set_inheritable(broker.join(settings), True)
     os.execve(  # noqa: S606 (no shell is wanted)
         sys.executable,
         [sys.executable, "-m", "app.supervise", str(path)],

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from app import pidfile
 from app.db.migrate import upgrade
 from app.db.session import Database
 from app.db.tables import Application, Decision, Installation, IssueSnapshot, Prediction, Repository
@@ -62,6 +63,21 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
         ("up", {}, "TRIORA_APP_ID is not set"),
         ("up", {"app_id": 1}, "TRIORA_PRIVATE_KEY is not set"),
         ("up", {"app_id": 1, "private_key": "no.pem"}, "TRIORA_PRIVATE_KEY is neither PEM text"),
+        (
+            "up",
+            {"app_id": 1, "private_key": "-----BEGIN RSA PRIVATE KEY-----\nx"},
+            "TRIORA_PRIVATE_KEY is not a PEM private key",
+        ),
+        (
+            "up",
+            {
+                "app_id": 1,
+                "private_key": key_pair()[0],
+                "webhook_secret": "s" * 32,
+                "broker_url": "redis://:topsecret@127.0.0.1:1/0",
+            },
+            "the broker does not answer",
+        ),
         ("serve", {"port": "http"}, "TRIORA_PORT: Input should be a valid integer"),
         ("migrate", {"port": 99999}, "TRIORA_PORT: Input should be less than or equal to 65535"),
         ("migrate", {"database_url": "mysql://u:topsecret@db/x"}, "mysql is not supported"),
@@ -120,6 +136,53 @@ def test_the_receiver_runs_alone_until_it_is_asked_to_end(tmp_path: Path) -> Non
         process.stderr.read()
         assert process.wait() == 0
     assert not any(p.is_running() for p in valkey)
+
+
+def test_up_refuses_beside_a_receiver_and_leaves_its_broker_alone(
+    triora: Command, tmp_path: Path
+) -> None:
+    ours = {"webhook_secret": "s" * 32, "data_dir": tmp_path / "data"}
+    with subprocess.Popen(
+        [TRIORA, "serve", "--port", "0"],
+        env=environment(**ours),
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert any(line.startswith("listening on") for line in process.stderr)
+        held = tmp_path / "data" / "run" / "broker.pid"
+        pid = pidfile.holder(held)
+        done = triora("up", "--port", "0", app_id=1, private_key=key_pair()[0], **ours)
+        assert "`triora serve` or `triora worker` uses" in one_line(done)
+        assert pid is not None
+        assert pidfile.holder(held) == pid
+        process.terminate()
+        process.stderr.read()
+
+
+def test_up_on_a_taken_port_ends_nothing_left_over(triora: Command, tmp_path: Path) -> None:
+    stray = tmp_path / "data" / "run" / "triage.pid"
+    with (
+        subprocess.Popen(
+            [sys.executable, "-m", "app.launch", str(stray), sys.executable, "-c", "input()"],
+            stdin=subprocess.PIPE,
+        ) as process,
+        socket.create_server(("127.0.0.1", 0)) as taken,
+    ):
+        until(lambda: pidfile.holder(stray), "the process left over")
+        said = one_line(
+            triora(
+                "up",
+                app_id=1,
+                private_key=key_pair()[0],
+                webhook_secret="s" * 32,
+                data_dir=tmp_path / "data",
+                port=taken.getsockname()[1],
+            )
+        )
+        assert "cannot listen" in said
+        assert pidfile.holder(stray) == process.pid
+        process.communicate(b"\n")
 
 
 def test_migrating_twice_changes_nothing(triora: Command) -> None:
