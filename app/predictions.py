@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session, defer
 
 from app.db.tables import (
     Application,
@@ -61,21 +62,25 @@ def latest(session: Session, repository: str | None = None) -> Iterator[Line]:
         select(IssueSnapshot, Repository.full_name)
         .join(Repository, Repository.id == IssueSnapshot.repository_id)
         .where(IssueSnapshot.state != State.SUPERSEDED)
-        .order_by(IssueSnapshot.id)
+        .options(defer(IssueSnapshot.title), defer(IssueSnapshot.body))
+        # An author may return to an older text: its row is old, and it was seen last.
+        .order_by(IssueSnapshot.observed_at, IssueSnapshot.id)
     )
     if repository is not None:
         query = query.where(Repository.full_name == repository)
     newest: dict[tuple[int, int], tuple[IssueSnapshot, str]] = {}
+    opened: dict[tuple[int, int], int] = {}
     for snapshot, name in session.execute(query):
-        newest[snapshot.repository_id, snapshot.issue_number] = (snapshot, name)
-    wanted = {snapshot.id for snapshot, _ in newest.values()}
-    answers = _answers(session, wanted)
+        issue = snapshot.repository_id, snapshot.issue_number
+        newest[issue] = (snapshot, name)
+        opened[issue] = min(opened.get(issue, snapshot.id), snapshot.id)
+    answers = _answers(session, repository)
     applications = {
         row.snapshot_id: row
-        for row in session.scalars(select(Application).order_by(Application.id))
-        if row.snapshot_id in wanted
+        for row in session.scalars(_of(Application, repository).order_by(Application.id))
     }
-    for snapshot, name in newest.values():
+    for issue in sorted(newest, key=opened.__getitem__):
+        snapshot, name = newest[issue]
         application = applications.get(snapshot.id)
         model, predicted_at, dimensions = answers.get(snapshot.id, (None, None, {}))
         yield Line(
@@ -104,15 +109,30 @@ def _stage(snapshot: IssueSnapshot, application: Application | None) -> Stage:
 Answered = tuple[str, datetime, dict[str, Answer]]
 
 
-def _answers(session: Session, wanted: set[int]) -> dict[int, Answered]:
+T = TypeVar("T", Application, Prediction)
+
+
+def _of(table: type[T], repository: str | None) -> Select[T]:
+    """Rows that belong to a snapshot, those of `repository` if one is named."""
+    query = select(table)
+    if repository is None:
+        return query
+    return (
+        query.join(IssueSnapshot, IssueSnapshot.id == table.snapshot_id)
+        .join(Repository, Repository.id == IssueSnapshot.repository_id)
+        .where(Repository.full_name == repository)
+    )
+
+
+def _answers(session: Session, repository: str | None) -> dict[int, Answered]:
     """Per snapshot: version, time and answers of the model that spoke last."""
-    query = select(Prediction, Decision).outerjoin(
-        Decision, Decision.prediction_id == Prediction.id
+    query = (
+        _of(Prediction, repository)
+        .outerjoin(Decision, Decision.prediction_id == Prediction.id)
+        .add_columns(Decision)
     )
     spoken: defaultdict[int, dict[str, Answered]] = defaultdict(dict)
     for prediction, decision in session.execute(query.order_by(Prediction.id)):
-        if prediction.snapshot_id not in wanted:
-            continue
         version = prediction.model_version
         _, _, dimensions = spoken[prediction.snapshot_id].setdefault(
             version, (version, prediction.created_at, {})
