@@ -7,9 +7,9 @@ import os
 import tempfile
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError
+from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.core.errors import ConfigProblem
@@ -99,6 +99,28 @@ class Settings(BaseSettings):
         default="INFO", description="least level of a line in the log"
     )
 
+    @field_validator("broker_url")
+    @classmethod
+    def _check_broker_url(cls, url: str | None) -> str | None:
+        # Never quoted in a message: there may be a password in it.
+        if url is None:
+            return url
+        scheme, marked, _ = url.partition("://")
+        if not marked or scheme not in ("redis", "rediss", "redis+socket"):
+            raise ValueError(
+                "write redis://HOST:6379/0, rediss://HOST:6379/0 or redis+socket:///path"
+            )
+        if scheme == "redis+socket":
+            return url
+        try:
+            parts = urlsplit(url)
+            _ = parts.port
+        except ValueError:
+            raise ValueError("the port is not a number (in a password write %40 for @)") from None
+        if parts.path.strip("/") and not parts.path[1:].isdecimal():
+            raise ValueError("what follows the port is the number of a database, as in /0")
+        return url
+
     @property
     def webhook_secrets(self) -> tuple[bytes, ...]:
         """The accepted webhook secrets, newest first. ConfigProblem without one."""
@@ -147,7 +169,11 @@ class Settings(BaseSettings):
     @property
     def sql_url(self) -> str:
         """SQLAlchemy URL of the database."""
-        return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'triora.db'}"
+        if self.database_url:
+            return self.database_url
+        path = str(self.data_dir.resolve() / "triora.db")
+        # The two characters that mean something in the path of such a URL.
+        return "sqlite:///" + path.replace("%", "%25").replace("?", "%3F")
 
     @property
     def broker_socket(self) -> Path:

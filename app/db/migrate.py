@@ -13,11 +13,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.core.errors import ConfigProblem
-from app.db.session import Database, unreachable
+from app.db.session import Database, unreachable, unusable
 
 # Any fixed number: the name of the advisory lock under which PostgreSQL is migrated.
 _LOCK = 7_420_081_953
@@ -101,6 +101,11 @@ def _locked(url: str) -> Iterator[Connection]:
         ) from error
     except (OperationalError, PoolTimeout) as error:
         raise unreachable(database.url, error) from error
+    except DBAPIError as error:
+        problem = unusable(database.url, error)
+        if problem is None:
+            raise
+        raise problem from error
     finally:
         database.close()
 

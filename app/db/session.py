@@ -16,8 +16,13 @@ from app.core.errors import ConfigProblem
 
 # How long a writer waits for another one, in seconds.
 BUSY_SECONDS = 5
-_EXAMPLES = "write sqlite:////path/triora.db or postgresql+psycopg://USER:PASSWORD@HOST/NAME"
+# Without USER:PASSWORD@, which is blanked wherever it is printed.
+_EXAMPLES = (
+    "write sqlite:////path/triora.db or postgresql+psycopg://USER@HOST:PORT/NAME (the password "
+    "after the user and a colon, or in ~/.pgpass)"
+)
 _BEGIN = "triora_begin"
+_INSUFFICIENT_PRIVILEGE = "42501"
 
 
 class Database:
@@ -75,7 +80,9 @@ class Database:
         try:
             with self.engine.connect() as connection:
                 connection.execute(text("SELECT 1"))
-        except (DBAPIError, PoolTimeout) as error:
+        except DBAPIError as error:
+            raise unusable(self.url, error) or unreachable(self.url, error) from error
+        except PoolTimeout as error:
             raise unreachable(self.url, error) from error
 
     def close(self) -> None:
@@ -89,6 +96,12 @@ def parse(url: str) -> URL:
         parsed = make_url(url)
     except ArgumentError as error:
         raise ConfigProblem(f"TRIORA_DATABASE_URL is not a database URL: {_EXAMPLES}") from error
+    except ValueError:
+        # Its text quotes what stands after the last colon, which may be of the password.
+        raise ConfigProblem(
+            "TRIORA_DATABASE_URL: the port is not a number (in a password write %40 for @, %3A "
+            f"for : and %2F for /): {_EXAMPLES}"
+        ) from None
     if parsed.drivername in ("postgres", "postgresql"):
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
@@ -108,6 +121,23 @@ def unreachable(url: URL, error: Exception) -> ConfigProblem:
         f"the database {where} does not answer ({said}): "
         "is it running, and is TRIORA_DATABASE_URL right?"
     )
+
+
+def unusable(url: URL, error: DBAPIError) -> ConfigProblem | None:
+    """What to tell the operator of a database that answers and cannot be used; None if it can."""
+    where = url.render_as_string(hide_password=True)
+    if getattr(error.orig, "sqlite_errorname", None) == "SQLITE_NOTADB":
+        return ConfigProblem(
+            f"{url.database} is not a SQLite database: move that file away, or set TRIORA_DATA_DIR "
+            "or TRIORA_DATABASE_URL to another place"
+        )
+    if getattr(error.orig, "sqlstate", None) == _INSUFFICIENT_PRIVILEGE:
+        said = str(error.orig).strip().partition("\n")[0]
+        return ConfigProblem(
+            f"the role of {where} may not do this ({said}): make it the owner of the database, or "
+            "GRANT CREATE, USAGE ON SCHEMA public to it"
+        )
+    return None
 
 
 def _sqlite_engine(url: URL, wait_seconds: int) -> Engine:

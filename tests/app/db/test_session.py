@@ -2,13 +2,17 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import func, insert, make_url, select, text
 
 from app.core.errors import ConfigProblem
+from app.core.settings import Settings
 from app.db.clock import from_now
+from app.db.migrate import upgrade
 from app.db.session import Database
 from app.db.tables import Installation
+from app.logs import blank
 
 
 def _add(session, number):
@@ -111,6 +115,53 @@ def test_unusable_url_is_one_clear_line(url):
     with pytest.raises(ConfigProblem, match="TRIORA_DATABASE_URL") as error:
         Database(url)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("host", ["host:port", "db:54a32"])
+def test_a_port_that_is_no_number_is_told_without_the_password(host):
+    with pytest.raises(ConfigProblem, match="the port is not a number") as error:
+        Database(f"postgresql://u:topsecret@{host}/x")
+    assert "topsecret" not in str(error.value)
+
+
+def test_the_example_survives_the_blanking_of_passwords():
+    with pytest.raises(ConfigProblem) as error:
+        Database("nonsense")
+    said = blank(str(error.value))
+    assert "sqlite:////path/triora.db" in said
+    assert "postgresql+psycopg://USER@HOST:PORT/NAME (the password" in said
+
+
+@pytest.mark.parametrize("name", ["why?not", "100%", "a%3Fb", "a b", "#1", "a:b@c"])
+def test_any_name_of_the_data_directory_will_do(tmp_path, name):
+    settings = Settings(_env_file=None, data_dir=tmp_path / name)
+    upgrade(settings.sql_url)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name / "triora.db").exists()
+
+
+@pytest.mark.parametrize("use", [upgrade, lambda url: Database(url).check()])
+def test_a_file_that_is_no_database_is_named(tmp_path, use):
+    path = tmp_path / "triora.db"
+    path.write_text("a shopping list " * 100)
+    with pytest.raises(ConfigProblem, match="is not a SQLite database: move that file away"):
+        use(f"sqlite:///{path}")
+
+
+def test_a_role_that_may_make_no_tables_is_told_what_it_needs(postgres):
+    server = postgres.replace("+psycopg", "")
+    with psycopg.connect(server, autocommit=True) as connection:
+        for statement in ("CREATE ROLE visitor LOGIN", "CREATE DATABASE visited"):
+            connection.execute(statement)
+    visited = make_url(postgres).set(database="visited", username="visitor", password=None)
+    try:
+        with pytest.raises(ConfigProblem, match="GRANT CREATE, USAGE ON SCHEMA public") as error:
+            upgrade(visited.render_as_string(hide_password=False))
+        assert "permission denied" in str(error.value)
+    finally:
+        with psycopg.connect(server, autocommit=True) as connection:
+            for statement in ("DROP DATABASE visited", "DROP ROLE visitor"):
+                connection.execute(statement)
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
