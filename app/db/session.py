@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,9 @@ _EXAMPLES = (
     "after the user and a colon, or in ~/.pgpass)"
 )
 _BEGIN = "triora_begin"
+# SQLSTATE of PostgreSQL: a privilege, a table, a column.
 _INSUFFICIENT_PRIVILEGE = "42501"
+_UNDEFINED = ("42P01", "42703")
 
 
 class Database:
@@ -138,6 +141,14 @@ def unusable(url: URL, error: DBAPIError) -> ConfigProblem | None:
             "GRANT CREATE, USAGE ON SCHEMA public to it"
         )
     return None
+
+
+def is_unmigrated(error: Exception) -> bool:
+    """True if a statement asked for a table or column that this database does not have."""
+    said = getattr(error, "orig", None)
+    if isinstance(said, sqlite3.OperationalError):
+        return str(said).startswith(("no such table", "no such column"))
+    return getattr(said, "sqlstate", None) in _UNDEFINED
 
 
 def _sqlite_engine(url: URL, wait_seconds: int) -> Engine:

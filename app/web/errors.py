@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.core.errors import BadRequest
+from app.db.session import is_unmigrated
 
 log = structlog.get_logger()
 
@@ -28,6 +29,9 @@ def install(app: FastAPI) -> None:
     async def database_down(request: Request, error: Exception) -> JSONResponse:
         # Only the class: a statement's parameters are issue texts.
         cause = getattr(error, "orig", None) or error
+        if is_unmigrated(error):
+            log.error("database.unmigrated", path=request.url.path, todo="run `triora migrate`")
+            return unavailable("the database lacks tables of this version (run `triora migrate`)")
         log.error("database.unavailable", path=request.url.path, error=type(cause).__name__)
         return unavailable("the database does not answer")
 

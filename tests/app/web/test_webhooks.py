@@ -7,11 +7,13 @@ from urllib.parse import urlencode
 
 import pytest
 from sqlalchemy import func, select, text
+from structlog.testing import capture_logs
 
 from app.db.migrate import upgrade
 from app.db.session import Database
 from app.db.tables import Delivery, IssueSnapshot
 from tests.fixtures_receiver import serve
+from tests.waiting import until
 from tests.webhooks import PATH, SECRET, deliver, headers, issue_event, sign
 
 MEGABYTE = 1024 * 1024
@@ -277,9 +279,18 @@ def test_unreachable_database_is_503_without_secrets(start_receiver, url):
     assert "sqlite" not in answer.text.lower()
 
 
-def test_database_nobody_migrated_is_503(start_receiver, empty_url):
-    answer = deliver(start_receiver(empty_url), "issues", issue_event())
+def test_database_nobody_migrated_is_503_and_says_what_to_run(start_receiver, empty_url):
+    with capture_logs() as logged:
+        client = start_receiver(empty_url)
+        warned = until(
+            lambda: [line for line in logged if line["event"] == "database.not_ready"],
+            "the warning at the start",
+        )
+        answer = deliver(client, "issues", issue_event())
+    assert "run `triora migrate`" in warned[0]["why"]
     assert answer.status_code == 503
+    assert "lacks tables" in answer.json()["error"]
+    assert "run `triora migrate`" in answer.json()["error"]
 
 
 def test_table_that_vanishes_is_503_and_comes_back(receiver, database):
