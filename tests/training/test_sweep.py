@@ -28,7 +28,10 @@ def test_a_grid_has_every_combination_and_seeds_share_a_name():
 
 
 def test_a_sweep_trains_compares_and_never_trains_a_finished_variant_again(
-    base, data, tmp_path, monkeypatch  # noqa: F811 - pytest's way to ask for a fixture
+    base,  # noqa: F811 - pytest's way to ask for a fixture
+    data,  # noqa: F811
+    tmp_path,
+    monkeypatch,
 ):
     test = tmp_path / "test.jsonl"
     write(test, [e.model_copy(update={"id": f"t{e.id}"}) for e in examples(96)[64:]])
