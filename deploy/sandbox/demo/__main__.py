@@ -95,15 +95,11 @@ def _show(
     if compared is not None:
         console.print()
         console.print(compared)
-    if stage.environment["TRIORA_THRESHOLD"] == "0":
-        console.print(
-            "\nThe demo's threshold is 0: every dimension gets its best guess, however unsure. "
-            "In service a label below its threshold is not written.",
-            style="dim",
-        )
-    failed = [r for r in results if r.stored["stage"] == "dead"]
+    for remark in table.remarks(results):
+        console.print(f"\n{remark}", style="dim", markup=False)
+    failed = [result for result in results if result.failure]
     for result in failed:
-        console.print(f"#{result.opened.number} failed: {result.stored['error']}", markup=False)
+        console.print(f"#{result.opened.number} failed: {result.failure}", markup=False)
     if options.screenshot:
         # Playwright is a development dependency.
         from deploy.sandbox.demo.screenshot import take  # noqa: PLC0415
@@ -135,8 +131,9 @@ def _label(
                 progress.console.print(_line(number, titles[number], names))
 
         stored = watch.until_settled(stage, list(titles), options.timeout, arrived)
-        progress.update(labelled, completed=len(reports))
-    return opened, [table.Result(o, stored[o.number]) for o in opened]
+        names = watch.labels_of(stage.github)
+        progress.update(labelled, completed=sum(bool(names[number]) for number in titles))
+    return opened, [table.Result(o, stored[o.number], names[o.number]) for o in opened]
 
 
 def _stay(console: Console, stage: Stage, page: str, known: set[int]) -> int:

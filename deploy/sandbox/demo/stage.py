@@ -23,7 +23,7 @@ from deploy.sandbox.remote import Remote
 T = TypeVar("T")
 HOST = "127.0.0.1"
 # What a person may want to try out in the demo; every other TRIORA_ setting is the demo's own.
-KEPT = ("MODEL", "ADAPTER", "DEVICE", "BATCH_SIZE", "THRESHOLD", "LOG_LEVEL")
+KEPT = ("MODEL", "ADAPTER", "DEVICE", "BATCH_SIZE", "LOG_LEVEL")
 Progress = Callable[[str], None]
 
 
@@ -127,9 +127,9 @@ def _settings(
     kept = {f"TRIORA_{name}": environment.get(f"TRIORA_{name}") for name in KEPT}
     return {
         **inherited,
-        # No adapter is tuned for these issues: the best guess of each dimension is shown.
-        "TRIORA_THRESHOLD": "0",
         **{name: value for name, value in kept.items() if value},
+        # Holds for a model without an adapter, which brings no thresholds: its best guess is shown.
+        "TRIORA_THRESHOLD": "0",
         "TRIORA_APP_ID": str(told["app_id"]),
         "TRIORA_PRIVATE_KEY": str(fresh / "app.pem"),
         "TRIORA_WEBHOOK_SECRET": secret,

@@ -16,6 +16,9 @@ from rich.table import Table
 from deploy.sandbox.demo.watch import Opened
 
 TITLE_WIDTH = 46
+# Reasons of Triora to write nothing that say: the answer is not sure enough, or not asked for.
+HELD_BACK = ("below threshold", "not a bug")
+ZERO_SHOT = "/zero-shot/"
 COLORS = {
     "critical": "bold red",
     "high": "red",
@@ -26,10 +29,28 @@ COLORS = {
 
 @dataclass(frozen=True)
 class Result:
-    """One issue: what Triora stored about it, and when it was opened."""
+    """One issue: what Triora stored about it, and the labels it has on the stand-in."""
 
     opened: Opened
     stored: Mapping[str, Any]
+    labels: Sequence[str]
+
+    @property
+    def abstained(self) -> bool:
+        """True when Triora decided every dimension and rightly wrote none."""
+        answers = [a for a in self.stored["dimensions"].values() if a["action"] != "none"]
+        held_back = answers and all(answer["reason"] in HELD_BACK for answer in answers)
+        return self.stored["stage"] == "done" and bool(held_back) and not self.labels
+
+    @property
+    def failure(self) -> str | None:
+        """Why the issue has not what it should have; None if all is well."""
+        if self.stored["stage"] == "dead":
+            return str(self.stored["error"])
+        if self.labels or self.abstained:
+            return None
+        reasons = sorted({answer["reason"] for answer in self.stored["dimensions"].values()})
+        return f"it has no label on GitHub ({', '.join(reasons) or 'never scored'})"
 
     @property
     def seconds(self) -> float | None:
@@ -53,7 +74,7 @@ def dimensions(results: Sequence[Result]) -> list[str]:
 
 
 def issues(results: Sequence[Result]) -> Table:
-    """A row an issue: what was written, and how probable the model holds it."""
+    """A row an issue: what was written, or in brackets what was likeliest, and how probable."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("issue", justify="right", no_wrap=True, min_width=5)
     table.add_column("title", no_wrap=True, max_width=TITLE_WIDTH, ratio=1)
@@ -70,7 +91,7 @@ def _cell(result: Result, dimension: str) -> str:
     answer = result.stored.get("dimensions", {}).get(dimension)
     if answer is None:
         return "[dim]not scored[/dim]"
-    if not answer["labels"]:
+    if not _written(result, dimension):
         label, probability = result.best(dimension)
         return f"[dim]({label} {probability:.2f})[/dim]"
     return ", ".join(
@@ -96,9 +117,35 @@ def summary(results: Sequence[Result], loading_seconds: float) -> Table:
     times = [r.seconds for r in results if r.seconds is not None]
     if times:
         total = _total(results)
-        table.add_row("all labelled after", f"{total:.1f} s, {total / len(results):.2f} s an issue")
+        count = "all" if len(times) == len(results) else f"{len(times)} of {len(results)}"
+        table.add_row(
+            f"{count} labelled after", f"{total:.1f} s, {total / len(times):.2f} s an issue"
+        )
         table.add_row("time to label", f"median {statistics.median(times):.1f} s from opening")
     return table
+
+
+def remarks(results: Sequence[Result]) -> list[str]:
+    """What a reader of the table has to know to judge it."""
+    said = []
+    abstained = sum(result.abstained for result in results)
+    if abstained:
+        said.append(
+            f"{abstained} of {len(results)} issues got no label: every answer was below its "
+            "threshold, or none is asked for what is no bug. Brackets show what was likeliest."
+        )
+    models = {r.stored["model"] for r in results if r.stored.get("model")}
+    if models and all(ZERO_SHOT in model for model in models):
+        said.append(
+            "No adapter is in use, and the demo's threshold is 0: every dimension gets its best "
+            "guess, however unsure. In service a label below its threshold is not written."
+        )
+    elif models:
+        said.append(
+            "The adapter brings its thresholds: an answer in brackets was below its own and was "
+            "not written."
+        )
+    return said
 
 
 def agreement(results: Sequence[Result]) -> Table | None:
@@ -135,7 +182,7 @@ def _judged(result: Result, dimension: str) -> bool:
 
 def _written(result: Result, dimension: str) -> list[str]:
     answer = result.stored.get("dimensions", {}).get(dimension)
-    return list(answer["labels"]) if answer else []
+    return list(answer["labels"]) if answer and result.labels else []
 
 
 def _total(results: Sequence[Result]) -> float:
