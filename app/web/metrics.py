@@ -27,8 +27,8 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._deliveries = Counter(
             "triora_deliveries",
-            "Webhook deliveries taken in, by event and what was done with them",
-            ["event", "outcome"],
+            "Webhook deliveries taken in, by event, what was done with them, and if seen before",
+            ["event", "outcome", "duplicate"],
             registry=self.registry,
         )
         self._refused = Counter(
@@ -45,9 +45,10 @@ class Metrics:
         )
         self.registry.register(_Backlog(database))
 
-    def delivery(self, event: str, outcome: str) -> None:
+    def delivery(self, event: str, outcome: str, duplicate: bool) -> None:
         """Count a delivery. Events we do not use share one name: they are any number of words."""
-        self._deliveries.labels(event if event in INTEREST else "other", outcome).inc()
+        known = event if event in INTEREST else "other"
+        self._deliveries.labels(known, outcome, str(duplicate).lower()).inc()
 
     def refused(self, status: int) -> None:
         """Count a webhook call that was not taken in."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ from app import intake
 from app.core.errors import BadRequest
 from app.db.session import Database
 from app.db.tables import Outcome
-from app.github import events, signature
+from app.github import signature
 from app.web import body, errors
 from app.web.bell import Bell
 from app.web.metrics import Metrics
@@ -112,9 +112,13 @@ class Receiver:
             return errors.unavailable(f"the database took over {ANSWER_SECONDS:.0f} s")
         if accepted.ring is not None:
             self.bell.press(accepted.ring)
-        self.metrics.delivery(name, accepted.outcome)
+        self.metrics.delivery(name, accepted.outcome, accepted.duplicate)
         log.info(
-            "delivery.accepted", delivery=guid, github_event=name, outcome=str(accepted.outcome)
+            "delivery.accepted",
+            delivery=guid,
+            github_event=name,
+            outcome=str(accepted.outcome),
+            duplicate=accepted.duplicate,
         )
         answer = Answer(
             delivery=guid,
@@ -134,9 +138,7 @@ class Receiver:
                 "and on GitHub?",
                 401,
             )
-        payload: Mapping[str, object] = {}
-        if events.unused(name) is None:
-            payload = body.payload_of(content_type, raw)
+        payload = body.payload_of(content_type, raw)
         return intake.accept(self.database, name, guid, payload, grace_seconds=self.grace_seconds)
 
 

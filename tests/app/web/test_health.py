@@ -59,16 +59,23 @@ def metrics(client):
 
 
 def test_metrics_count_deliveries_and_the_work_that_waits(receiver):
-    deliver(receiver, "issues", issue_event())
+    for _ in range(3):
+        deliver(receiver, "issues", issue_event(), guid="g-1")
     deliver(receiver, "nobody_knows", {})
     deliver(receiver, "issues", issue_event(), secret="wrong")
     figures = metrics(receiver)
-    assert figures['triora_deliveries_total{event="issues",outcome="triage"}'] == "1.0"
-    assert figures['triora_deliveries_total{event="other",outcome="ignored"}'] == "1.0"
+    deliveries = {
+        name: value for name, value in figures.items() if name.startswith("triora_deliveries_total")
+    }
+    assert deliveries == {
+        'triora_deliveries_total{duplicate="false",event="issues",outcome="triage"}': "1.0",
+        'triora_deliveries_total{duplicate="true",event="issues",outcome="triage"}': "2.0",
+        'triora_deliveries_total{duplicate="false",event="other",outcome="ignored"}': "1.0",
+    }
     assert figures['triora_webhooks_refused_total{status="401"}'] == "1.0"
     assert figures['triora_work{state="pending",work="issues"}'] == "1.0"
     assert figures['triora_work{state="dead",work="labels"}'] == "0.0"
-    assert figures["triora_webhook_seconds_count"] == "3.0"
+    assert figures["triora_webhook_seconds_count"] == "5.0"
 
 
 def test_metrics_answer_while_the_database_is_down(start_receiver):

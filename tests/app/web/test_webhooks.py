@@ -153,10 +153,22 @@ def test_header_that_is_not_githubs_is_named(shared, unchanged, name, value):
         (b"null", "not an object"),
     ],
 )
-def test_malformed_payload_is_refused_with_the_reason(shared, unchanged, body, why):
-    answer = deliver(shared, "issues", body)
+@pytest.mark.parametrize("event", ["issues", "ping"])
+def test_malformed_payload_is_refused_with_the_reason(shared, unchanged, event, body, why):
+    answer = deliver(shared, event, body)
     assert answer.status_code == 400
     assert why in answer.json()["error"]
+
+
+def test_the_log_tells_a_duplicate_from_a_new_delivery(shared):
+    with capture_logs() as logged:
+        for _ in range(2):
+            deliver(shared, "issues", issue_event(number=77), guid="twice")
+    accepted = [line for line in logged if line["event"] == "delivery.accepted"]
+    assert [(line["delivery"], line["duplicate"]) for line in accepted] == [
+        ("twice", False),
+        ("twice", True),
+    ]
 
 
 def test_form_encoded_payload_is_understood(sqlite_receiver, sqlite_database):
