@@ -251,6 +251,9 @@ def _new_text(arrival: _Arrival, issue: Issue, repository_id: int) -> _Verdict:
     elif same.state in (State.SUPERSEDED, State.DEAD) or kept[0] is not same:
         # An author may return to a text after another one, which may have been labelled since.
         snapshots.reopen(same, arrival.grace_seconds)
+    elif event.action == Action.REOPENED and snapshots.went_unlabelled(session, same):
+        # It was closed by the time its labels were to be written.
+        snapshots.reopen(same, arrival.grace_seconds)
     else:
         return _ignored(f"this text is known already ({same.state})")
     return _Verdict(Outcome.TRIAGE, f"the issue was {event.action}", Task.TRIAGE)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, defer
 
 from app.core.text import IssueText
 from app.db.clock import from_now
-from app.db.tables import IssueSnapshot, LabelEvent, State
+from app.db.tables import Application, IssueSnapshot, LabelEvent, State
 
 
 def lock_issue(session: Session, repository_id: int, number: int) -> None:
@@ -73,6 +73,16 @@ def reopen(snapshot: IssueSnapshot, grace_seconds: float = 0.0) -> None:
     snapshot.lease_token = None
     snapshot.lease_until = None
     snapshot.due_at = from_now(grace_seconds)
+
+
+def went_unlabelled(session: Session, snapshot: IssueSnapshot) -> bool:
+    """True if labels were decided for `snapshot`, nobody works on them, and none was written."""
+    of_it = session.scalars(select(Application).where(Application.snapshot_id == snapshot.id)).all()
+    return (
+        any(row.wanted for row in of_it)
+        and not any(row.written for row in of_it)
+        and all(row.state != State.PENDING for row in of_it)
+    )
 
 
 def supersede(

@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from app.db import work
 from app.db.clock import from_now
 from app.db.tables import (
+    Application,
     Delivery,
     Installation,
     IssueSnapshot,
@@ -65,6 +66,38 @@ def test_reopened_issue_with_a_known_text_is_left_alone(take, texts, finish_all)
     again = take("issues", issue_event("reopened", title="Crash", at="2026-11-02T00:00:00Z"))
     assert (again.outcome, again.ring) == (Outcome.IGNORED, None)
     assert texts() == [("Crash", "done")]
+
+
+@pytest.mark.parametrize(
+    ("written", "state", "outcome"),
+    [
+        ([], State.DONE, Outcome.TRIAGE),
+        ([], State.PENDING, Outcome.IGNORED),
+        ([OURS], State.DONE, Outcome.IGNORED),
+    ],
+    ids=["closed in time", "on its way", "labelled"],
+)
+def test_reopened_issue_gets_the_labels_it_was_closed_before(
+    take, texts, database, finish_all, written, state, outcome
+):
+    take("issues", issue_event(title="Crash"))
+    finish_all()
+    with database.transaction() as session:
+        session.add(
+            Application(
+                snapshot_id=session.scalar(select(IssueSnapshot.id)),
+                model_version="m",
+                run_id="r",
+                wanted={"severity": [OURS]},
+                written=written,
+                created_at=from_now(),
+                due_at=from_now(),
+                state=state,
+            )
+        )
+    again = take("issues", issue_event("reopened", title="Crash", at="2026-11-02T00:00:00Z"))
+    assert again.outcome == outcome
+    assert texts() == [("Crash", "pending" if outcome == Outcome.TRIAGE else "done")]
 
 
 @pytest.mark.parametrize(
