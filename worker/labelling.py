@@ -166,7 +166,7 @@ class Labelling:
                 job.row,
                 written=written,
                 kept=dict(todo.kept),
-                applied_at=from_now(),
+                applied_at=from_now() if written else None,
             ):
                 raise LeaseLost
         log.info(

@@ -189,8 +189,9 @@ def test_a_closed_issue_is_left_alone(labelling, github, repository, labels, iss
     wants(issue)
     labelling.run_batch()
     assert writes(github) == []
-    assert set(store.one(Application).kept.values()) == {"the issue is closed"}
-    assert store.one(Application).state == State.DONE
+    row = store.one(Application)
+    assert set(row.kept.values()) == {"the issue is closed"}
+    assert (row.state, row.written, row.applied_at) == (State.DONE, [], None)
 
 
 def test_a_label_that_was_deleted_from_the_repository_is_not_created_again(
