@@ -1,4 +1,7 @@
-"""The `triora` command. Packages above `app` add theirs through the group `triora.commands`."""
+"""The `triora` command. Packages above `app` add theirs through the group `triora.commands`.
+
+Each command imports what it needs itself, so that none waits for the libraries of the others.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,9 @@ from typing import Annotated
 
 import typer
 
-from app import broker, doctor, logs, predictions, up
+from app import logs
 from app.core.errors import EXIT_PROBLEM, ConfigProblem, TriageError
 from app.core.settings import PREFIX, Settings, load
-from app.db.migrate import require_migrated, upgrade
-from app.db.session import Database
-from app.listening import listen
 
 cli = typer.Typer(
     help="Triora labels new issues by severity, component and reproducibility.",
@@ -66,6 +66,9 @@ def _options(
 @cli.command("up")
 def run_everything(host: Host = None, port: Port = None) -> None:
     """Run everything on this machine: receiver, workers, scheduler and, if needed, a broker."""
+    from app import up  # noqa: PLC0415 (imports githubkit)
+    from app.db.migrate import upgrade  # noqa: PLC0415 (imports Alembic)
+
     settings = start(host=host, port=port)
     up.check(settings)
     settings = up.claim(settings)
@@ -78,9 +81,11 @@ def serve(host: Host = None, port: Port = None) -> None:
     """Run the receiver alone. Run `triora migrate` first."""
     settings = start(host=host, port=port)
     _ = settings.webhook_secrets
-    # No other command needs a web server.
+    # A mistake above is told before any of this is imported.
     import uvicorn  # noqa: PLC0415
 
+    from app import broker  # noqa: PLC0415
+    from app.listening import listen  # noqa: PLC0415
     from app.web.server import create_app  # noqa: PLC0415
 
     # Uvicorn ends in good order and then raises the signal again: what is below must still run.
@@ -95,6 +100,8 @@ def serve(host: Host = None, port: Port = None) -> None:
 @cli.command()
 def migrate() -> None:
     """Bring the database to the newest schema."""
+    from app.db.migrate import upgrade  # noqa: PLC0415 (imports Alembic)
+
     settings = start()
     typer.echo(f"the database is at revision {upgrade(settings.sql_url)}")
 
@@ -102,6 +109,8 @@ def migrate() -> None:
 @cli.command("doctor")
 def examine() -> None:
     """Check every part, and say what to do about what is wrong."""
+    from app import doctor  # noqa: PLC0415 (imports githubkit and Alembic)
+
     findings = doctor.examine()
     for finding in findings:
         mark = typer.style("ok  ", fg="green") if finding.ok else typer.style("FAIL", fg="red")
@@ -114,6 +123,10 @@ def list_predictions(
     repository: Annotated[str | None, typer.Option(help="Only this owner/name.")] = None,
 ) -> None:
     """Print what was predicted and done, one JSON line an issue, oldest first."""
+    from app import predictions  # noqa: PLC0415 (imports SQLAlchemy)
+    from app.db.migrate import require_migrated  # noqa: PLC0415 (imports Alembic)
+    from app.db.session import Database  # noqa: PLC0415
+
     settings = start()
     database = Database(settings.sql_url)
     require_migrated(database)

@@ -192,6 +192,14 @@ def test_migrating_twice_changes_nothing(triora: Command) -> None:
     assert first.stdout == second.stdout != ""
 
 
+def test_the_command_itself_imports_nothing_that_only_one_command_needs() -> None:
+    heavy = {"alembic", "githubkit", "sqlalchemy", "celery", "fastapi", "uvicorn", "torch"}
+    script = "import sys, app.cli; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert heavy & set(done.stdout.split()) == set()
+    assert "app.cli" in done.stdout
+
+
 def test_help_lists_the_commands_of_every_package(triora: Command) -> None:
     done = triora("--help", COLUMNS=100)
     for command in ("up", "serve", "worker", "migrate", "doctor", "classify", "predictions"):
