@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +14,7 @@ from app.db import work
 from app.db.session import Database
 from app.db.tables import Application, Delivery, IssueSnapshot
 from app.github.client import AppClient
+from app.github.connection import PER_PAGE
 from app.github.models import HookDelivery
 from app.queue import Task
 
@@ -21,11 +22,10 @@ log = structlog.get_logger()
 
 # How long GitHub keeps a delivery for us to ask again.
 KEPT = timedelta(days=3)
-# A delivery that we refuse each time (a wrong secret, a payload we cannot read) is not asked for
-# without end.
-MAX_DELIVERY_ATTEMPTS = 6
-# 500 failures a sweep; the rest waits for the next one.
-MAX_PAGES = 5
+# The longest wait between two attempts: so long after an outage the last delivery is here.
+LONGEST_SPACING = timedelta(hours=1)
+# The newest 5000 failed attempts are looked at.
+MAX_PAGES = 50
 
 _BELLS: dict[Task, type[work.Claimed]] = {Task.TRIAGE: IssueSnapshot, Task.LABEL: Application}
 
@@ -47,27 +47,37 @@ class Redelivery:
     def run(self) -> int:
         """Ask for every delivery that failed and is unknown here; how many were asked for.
 
-        The wait between two attempts at the same delivery starts at `spacing` and doubles.
+        The wait between two attempts at the same delivery starts at `spacing` and doubles, up to an
+        hour. It is asked for until its first attempt is three days old: a delivery that we refuse
+        each time (a wrong secret) is not asked for without end.
         """
         now = datetime.now(UTC)
-        failed = self._failed_since(now - KEPT)
+        failed, complete = self._failed_since(now - KEPT)
         unknown = self._unknown({delivery.guid for delivery in failed})
         asked = 0
-        for delivery in _due(failed, unknown, now, self.spacing):
+        for delivery in due(
+            [delivery for delivery in failed if delivery.guid in unknown],
+            now,
+            self.spacing,
+            complete=complete,
+        ):
             asked += self._ask(delivery)
         if asked:
             log.info("deliveries.requested", count=asked)
         return asked
 
-    def _failed_since(self, oldest: datetime) -> list[HookDelivery]:
-        failed = []
+    def _failed_since(self, oldest: datetime) -> tuple[list[HookDelivery], bool]:
+        """Failed attempts, and whether these are all."""
+        failed: list[HookDelivery] = []
+        looked_at = 0
         for delivery in self.github.deliveries(status="failure", max_pages=MAX_PAGES):
             if delivery.delivered_at < oldest:
-                break
+                return failed, True
+            looked_at += 1
             # Said again here: an Enterprise Server that is too old for the filter sends them all.
             if not delivery.arrived:
                 failed.append(delivery)
-        return failed
+        return failed, looked_at < MAX_PAGES * PER_PAGE
 
     def _unknown(self, guids: Collection[str]) -> set[str]:
         with self.database.reading() as session:
@@ -83,24 +93,31 @@ class Redelivery:
         return True
 
 
-def _due(
-    failed: Iterable[HookDelivery], guids: Collection[str], now: datetime, spacing: timedelta
+def due(
+    failed: Iterable[HookDelivery], now: datetime, spacing: timedelta, *, complete: bool
 ) -> list[HookDelivery]:
-    """The newest attempt of each delivery whose time has come, oldest delivery first."""
+    """The newest attempt of each delivery whose time has come, oldest delivery first.
+
+    `failed` are the attempts of at most three days, all of them if `complete`.
+    """
     attempts: dict[str, list[HookDelivery]] = {}
     for delivery in failed:
-        if delivery.guid in guids:
-            attempts.setdefault(delivery.guid, []).append(delivery)
-    newest = {
-        guid: max(tried, key=lambda delivery: delivery.delivered_at)
-        for guid, tried in attempts.items()
-    }
-    return sorted(
-        (
-            delivery
-            for guid, delivery in newest.items()
-            if (tries := len(attempts[guid])) < MAX_DELIVERY_ATTEMPTS
-            and (tries == 1 or now - delivery.delivered_at >= spacing * 2 ** (tries - 1))
-        ),
-        key=lambda delivery: delivery.delivered_at,
-    )
+        attempts.setdefault(delivery.guid, []).append(delivery)
+    chosen = []
+    for tried in attempts.values():
+        newest = max(tried, key=lambda delivery: delivery.delivered_at)
+        wait = _wait(tried, spacing, complete=complete)
+        if wait is not None and now - newest.delivered_at >= wait:
+            chosen.append(newest)
+    return sorted(chosen, key=lambda delivery: delivery.delivered_at)
+
+
+def _wait(tried: Sequence[HookDelivery], spacing: timedelta, *, complete: bool) -> timedelta | None:
+    """How long after the last attempt the next one is due; None if it is given up."""
+    if all(delivery.redelivery for delivery in tried):
+        # GitHub has forgotten the first attempt, or it is out of sight.
+        return None if complete else LONGEST_SPACING
+    if len(tried) == 1:
+        return timedelta(0)
+    # The exponent is capped as well, or the product would leave the calendar.
+    return min(spacing * 2.0 ** min(len(tried) - 1, 16), max(spacing, LONGEST_SPACING))

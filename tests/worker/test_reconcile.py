@@ -1,6 +1,7 @@
 """What fell through is found again: due rows, and deliveries that never arrived."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -8,9 +9,10 @@ from app.core.errors import GitHubUnavailable
 from app.db.clock import from_now
 from app.db.insertion import insert_new
 from app.db.tables import Application, Delivery, IssueSnapshot, Outcome
+from app.github.models import HookDelivery
 from app.queue import Task
 from tests.waiting import until
-from worker.reconcile import MAX_DELIVERY_ATTEMPTS, Redelivery, bells_to_ring
+from worker.reconcile import KEPT, LONGEST_SPACING, Redelivery, bells_to_ring, due
 
 SOON = timedelta(0)
 
@@ -101,12 +103,53 @@ def test_a_delivery_that_arrived_is_not_asked_for(redelivery, github, repository
     assert redelivery.run() == 0
 
 
-def test_a_delivery_that_fails_each_time_is_given_up(redelivery, failing, github):
+def test_a_delivery_that_fails_each_time_is_asked_for_each_time(redelivery, failing, github):
     (guid, *_) = failing(1)
-    for _ in range(MAX_DELIVERY_ATTEMPTS + 2):
+    for _ in range(8):
         redelivery.run()
         github.settle()
-    assert len(attempts(github, guid)) == MAX_DELIVERY_ATTEMPTS
+    assert len(attempts(github, guid)) == 9
+
+
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+def attempt(at, *, guid="g-1", redelivery=True):
+    return HookDelivery(
+        id=int(at.timestamp()), guid=guid, delivered_at=at, redelivery=redelivery, event="issues"
+    )
+
+
+def asked_until(end, spacing):
+    """When a delivery of noon that always fails is asked for, as sweeps every 5 minutes see it."""
+    kept = [attempt(NOON, redelivery=False)]
+    now = NOON
+    while (now := now + timedelta(minutes=5)) < end:
+        seen = [tried for tried in kept if tried.delivered_at >= now - KEPT]
+        if due(seen, now, spacing, complete=True):
+            kept.append(attempt(now))
+    return [tried.delivered_at for tried in kept[1:]]
+
+
+def test_a_delivery_is_asked_for_at_least_each_hour_for_three_days_and_no_longer():
+    asked = asked_until(NOON + timedelta(days=5), spacing=timedelta(minutes=5))
+    waits = [later - earlier for earlier, later in pairwise(asked)]
+    assert waits[:2] == [timedelta(minutes=10), timedelta(minutes=20)]
+    assert waits == sorted(waits)
+    assert waits[-1] == LONGEST_SPACING
+    assert timedelta(days=3) - LONGEST_SPACING <= asked[-1] - NOON <= timedelta(days=3)
+
+
+def test_a_spacing_over_an_hour_is_kept():
+    asked = asked_until(NOON + timedelta(days=1), spacing=timedelta(hours=2))
+    assert {later - earlier for earlier, later in pairwise(asked)} == {timedelta(hours=2)}
+
+
+def test_a_delivery_whose_first_attempt_is_out_of_sight_is_asked_for_each_hour():
+    late = [attempt(NOON)]
+    soon, later = NOON + timedelta(minutes=30), NOON + LONGEST_SPACING
+    assert due(late, soon, SOON, complete=False) == []
+    assert due(late, later, SOON, complete=False) == late
 
 
 def test_a_second_attempt_waits_for_its_time(store, app_client, failing, github):
