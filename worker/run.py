@@ -50,7 +50,7 @@ def run(
         ),
     ] = None,
     beat: Annotated[
-        bool, typer.Option(help="Also send the sweeps; alone if no queue is named.")
+        bool, typer.Option("--beat", help="Also send the sweeps; alone if no queue is named.")
     ] = False,
 ) -> None:
     """Work on issues until SIGTERM or Ctrl-C; a batch that was begun is finished first.

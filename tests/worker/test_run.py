@@ -102,3 +102,15 @@ def test_a_scheduler_without_a_broker_says_so_in_one_line_and_goes_on(start):
     assert "Traceback" not in worker.said
     worker.process.send_signal(signal.SIGTERM)
     worker.process.wait(120)
+
+
+def test_the_scheduler_can_be_added_and_not_taken_away():
+    done = subprocess.run(
+        [TRIORA, "worker", "--help"],
+        env=os.environ | {"COLUMNS": "100"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "--beat" in done.stdout
+    assert "--no-beat" not in done.stdout
