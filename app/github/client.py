@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -69,11 +68,6 @@ class AppClient:
         for item in self._connection.items("/app/hook/deliveries", max_pages=max_pages, **params):
             yield _read(HookDelivery, item)
 
-    def delivery(self, delivery_id: int) -> dict[str, Any]:
-        """One attempt with its whole request and response."""
-        found: dict[str, Any] = self._connection.get(f"/app/hook/deliveries/{delivery_id}")
-        return found
-
     def redeliver(self, delivery_id: int) -> None:
         """Ask GitHub to hand one delivery over again, under its old GUID."""
         self._connection.send("POST", f"/app/hook/deliveries/{delivery_id}/attempts")
@@ -123,17 +117,6 @@ class InstallationClient:
         """What happened to the issue, oldest first."""
         path = f"/repos/{repository}/issues/{number}/events"
         return [_read(IssueEvent, item) for item in self._connection.items(path)]
-
-    def issues_since(self, repository: str, since: datetime) -> Iterator[Issue]:
-        """Issues (no pull requests) updated at `since` or later, oldest first."""
-        at = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        path = f"/repos/{repository}/issues"
-        for item in self._connection.items(
-            path, state="all", since=at, sort="updated", direction="asc"
-        ):
-            issue = _read(Issue, item)
-            if issue.pull_request is None:
-                yield issue
 
     def create_label(self, repository: str, label: Label) -> None:
         """Create a label with colour and description; done already if somebody was faster."""

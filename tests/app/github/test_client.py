@@ -1,6 +1,6 @@
 """What we say to GitHub arrives, and what goes wrong on the way becomes one clear error."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
@@ -65,16 +65,6 @@ def test_lists_are_read_to_their_last_page(client, github, repository, issue):
         github.edit_issue(issue, title="It crashes", repository=repository)
     assert len(client.issue_events(repository, issue)) == 120
     assert len(asked(github, "GET", "/repos/{owner}/{repo}/issues/{issue_number}/events")) == 2
-
-
-def test_issues_since_leaves_out_pull_requests_and_older_issues(client, github, repository):
-    first = github.open_issue("first", repository=repository)
-    github.control("POST", f"/repositories/{repository}/pulls", json={"title": "a change"})
-    second = github.open_issue("second", repository=repository)
-    since = datetime.fromisoformat(first["created_at"])
-    found = [issue.number for issue in client.issues_since(repository, since)]
-    assert found == [first["number"], second["number"]]
-    assert list(client.issues_since(repository, datetime.now(UTC) + timedelta(hours=1))) == []
 
 
 def test_missing_labels_are_found_in_a_repository_with_hundreds(client, github, repository):
