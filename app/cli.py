@@ -113,7 +113,10 @@ def examine() -> None:
 
     findings = doctor.examine()
     for finding in findings:
-        mark = typer.style("ok  ", fg="green") if finding.ok else typer.style("FAIL", fg="red")
+        color, word = ("green", "ok") if finding.ok else ("red", "FAIL")
+        if finding.warning:
+            color, word = "yellow", "warn"
+        mark = typer.style(f"{word:<4}", fg=color)
         typer.echo(logs.blank(f"{mark}  {finding.part:<12} {finding.text}"))
     raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
 

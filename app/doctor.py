@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.metadata
 import importlib.util
 import os
@@ -11,6 +12,8 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from dotenv import dotenv_values
 
 from app import broker, pidfile
 from app.core import seal
@@ -26,11 +29,15 @@ SHORT_SECRET = 16
 
 @dataclass(frozen=True)
 class Finding:
-    """One part: whether it is well, and what was seen or what to do."""
+    """One part: whether it is well, and what was seen or what to do.
+
+    A warning is well: nothing fails for it, but a person should look.
+    """
 
     part: str
     ok: bool
     text: str
+    warning: bool = False
 
 
 def examine() -> list[Finding]:
@@ -51,7 +58,25 @@ def examine() -> list[Finding]:
         "device": _device,
     }
     well = Finding("settings", True, f"read from {PREFIX}* and .env")
-    return [well, *(_look(name, check, settings) for name, check in parts.items())]
+    return [
+        well,
+        *_unknown_names(),
+        *(_look(name, check, settings) for name, check in parts.items()),
+    ]
+
+
+def _unknown_names() -> list[Finding]:
+    """A name with a typing mistake would silently leave its setting at the default."""
+    known = [name.upper() for name in Settings.model_fields]
+    given = {name.upper() for name in (*os.environ, *dotenv_values(".env"))}
+    ours = {name.removeprefix(PREFIX) for name in given if name.startswith(PREFIX)}
+    found = []
+    for name in sorted(ours.difference(known)):
+        close = difflib.get_close_matches(name, known, n=1)
+        advice = f"is {PREFIX}{close[0]} meant?" if close else "remove it"
+        text = f"{PREFIX}{name} is no setting of ours: {advice}"
+        found.append(Finding("settings", True, text, warning=True))
+    return found
 
 
 def _look(name: str, check: Callable[[Settings], str], settings: Settings) -> Finding:

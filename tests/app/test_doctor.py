@@ -108,3 +108,18 @@ def test_unpacked_weights_of_which_a_byte_has_changed_are_named(
     with weights.open("r+b") as stream:
         stream.write(b"x")
     assert "model.safetensors has changed" in failing()["weights"]
+
+
+def test_a_setting_whose_name_is_misspelt_is_a_warning_with_the_name_meant(
+    well: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    well.setenv("TRIORA_TRESHOLD", "0.9")
+    well.setenv("TRIORA_QQ", "1")
+    (tmp_path / ".env").write_text("TRIORA_BATCHSIZE=4\nTRIORA_PORT=1\n")
+    warned = [finding for finding in doctor.examine() if finding.warning]
+    assert [finding.text for finding in warned] == [
+        "TRIORA_BATCHSIZE is no setting of ours: is TRIORA_BATCH_SIZE meant?",
+        "TRIORA_QQ is no setting of ours: remove it",
+        "TRIORA_TRESHOLD is no setting of ours: is TRIORA_THRESHOLD meant?",
+    ]
+    assert all(finding.ok for finding in warned)
