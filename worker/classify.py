@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -92,6 +94,8 @@ def classify(
             "nothing to classify: give --title and --body, or pipe JSONL with id, repository,"
             " title and body into standard input"
         )
+    if title is not None and not title.strip() and not (body or "").strip():
+        raise ConfigProblem("--title is empty, and there is no --body: give the report's text")
     settings = start()
     wait_without_spinning(os.environ)
     # Torch takes seconds to import: only the command that needs it pays.
@@ -129,8 +133,10 @@ def stream(lines: Iterable[bytes], scored: Scoring, *, out: TextIO, err: TextIO)
 
 def _read(lines: Iterable[bytes]) -> Iterator[tuple[int, Report | BadRequest]]:
     for number, line in enumerate(lines, start=1):
-        if line.strip():
-            yield number, _parse(line)
+        # Editors on Windows begin a file with it.
+        content = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+        if content.strip():
+            yield number, _parse(content)
 
 
 def _parse(line: bytes) -> Report | BadRequest:
@@ -138,6 +144,11 @@ def _parse(line: bytes) -> Report | BadRequest:
         return Report.model_validate_json(line)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
+        if first["loc"][:1] == ("id",):
+            return BadRequest("id has to be a string or a whole number")
+        if first["type"] == "json_invalid":
+            # A row is one line: only the column says something.
+            return BadRequest(re.sub(r" at line \d+ column (\d+)$", r" at column \1", first["msg"]))
         where = ".".join(str(part) for part in first["loc"])
         return BadRequest(f"{where}: {first['msg']}" if where else first["msg"])
 

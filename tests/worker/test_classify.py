@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
 import os
@@ -74,6 +75,28 @@ def test_a_malformed_row_is_named_by_line_and_the_others_are_scored() -> None:
     assert [f"line {n}:" in err for n in (1, 2, 3, 4, 5, 6, 7)] == [0, 1, 0, 1, 1, 1, 0]
     assert "4 of 6 rows" in err
     assert "title" in err
+
+
+def test_a_byte_order_mark_before_the_first_row_does_no_harm() -> None:
+    answers, err, _, _ = read(codecs.BOM_UTF8 + row(id=1), row(id=2))
+    assert [answer["id"] for answer in answers] == [1, 2]
+    assert err == ""
+
+
+def test_what_is_wrong_with_a_row_is_told_in_its_own_terms() -> None:
+    _, err, _, _ = read(row(id=2.5), b'{"title": x}\n')
+    first, second, _ = err.splitlines()
+    assert first == "triora: line 1: id has to be a string or a whole number"
+    assert second.startswith("triora: line 2: Invalid JSON")
+    assert second.endswith("at column 11")
+    assert second.count("line") == 1
+
+
+def test_a_report_without_any_text_is_refused(environment: dict[str, str]) -> None:
+    done = triora(environment, "--title", " ")
+    assert done.returncode == 2
+    assert b"--title is empty" in done.stderr
+    assert done.stdout == b""
 
 
 def test_rows_are_scored_in_chunks_as_they_come() -> None:
