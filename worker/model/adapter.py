@@ -60,4 +60,5 @@ def attach(model: PreTrainedModel, folder: Path, *, merge: bool) -> PreTrainedMo
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ArtifactMismatch(f"{folder} does not fit the model: {error}") from error
     served: PreTrainedModel = tuned.merge_and_unload() if merge else tuned
-    return served.eval()
+    served.eval()
+    return served

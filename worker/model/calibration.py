@@ -47,26 +47,13 @@ def fit(scores: torch.Tensor, truth: torch.Tensor, labels: Sequence[str]) -> Cal
         )
         pull = log_temperature.square() + bias.square().sum()
         total = (fit_loss + pull / 2) / count
-        total.backward()
+        torch.autograd.backward(total)
         return total
 
-    search.step(loss)
+    search.step(loss)  # type: ignore[no-untyped-call]
     found = (bias - bias.mean()).detach().tolist()
     temperature = float(log_temperature.detach().exp())
     return Calibration(temperature=temperature, bias=dict(zip(labels, found, strict=True)))
-
-
-def expected_error(chances: torch.Tensor, truth: torch.Tensor, bins: int = 15) -> float:
-    """Expected calibration error of the top label (Guo et al., 2017), in [0, 1].
-
-    chances: [n, labels], truth: [n]. Bins of equal width, weighted by their share of rows.
-    """
-    confidence, answer = chances.double().max(dim=-1)
-    right = (answer == truth).double()
-    inner = torch.linspace(0, 1, bins + 1, dtype=torch.float64)[1:-1]
-    which = torch.bucketize(confidence, inner)
-    gaps = torch.zeros(bins, dtype=torch.float64).index_add_(0, which, right - confidence)
-    return float(gaps.abs().sum() / len(truth))
 
 
 def threshold(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
@@ -73,11 +73,11 @@ def expand(model: PreTrainedModel, hardware: Hardware) -> PreTrainedModel:
     """
     if expanded_bytes(model, hardware.dtype) > free_memory(hardware.device) / 2:
         return model
-    expanded: PreTrainedModel = model.dequantize(hardware.dtype)
+    expanded: Any = model.dequantize(hardware.dtype)
     # transformers leaves its marks of a quantised model; peft and the Trainer go by them.
     expanded.is_loaded_in_4bit = expanded.is_quantized = False
     expanded.hf_quantizer = None
-    return expanded
+    return cast(PreTrainedModel, expanded)
 
 
 def expanded_bytes(model: PreTrainedModel, dtype: torch.dtype) -> int:

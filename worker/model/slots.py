@@ -17,7 +17,8 @@ def slot_logits(model: PreTrainedModel, batch: Batch, form: Form) -> dict[str, t
     applied at the slots only: a full [n, tokens, vocabulary] product would cost more than some
     layers.
     """
-    inner: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
+    outer: Any = model
+    inner = outer.get_base_model() if hasattr(outer, "get_base_model") else outer
     hidden = inner.get_decoder()(
         input_ids=batch.input_ids.to(inner.device), use_cache=False
     ).last_hidden_state

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from importlib import metadata
 from pathlib import Path
+from typing import Any, cast
 
 import structlog
 import torch
@@ -106,7 +107,7 @@ def _tokenizer(gguf: Path) -> PreTrainedTokenizerFast:
     "smollm" says: every digit alone, then GPT-2's rule. The reader of GGUF files knows only the
     second half, which would join a space or a sign to a number.
     """
-    tokenizer: PreTrainedTokenizerFast = AutoTokenizer.from_pretrained(
+    tokenizer: Any = AutoTokenizer.from_pretrained(
         gguf.parent, gguf_file=gguf.name, local_files_only=True
     )
     tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -115,4 +116,4 @@ def _tokenizer(gguf: Path) -> PreTrainedTokenizerFast:
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
         ]
     )
-    return tokenizer
+    return cast(PreTrainedTokenizerFast, tokenizer)

@@ -141,10 +141,6 @@ class World:
 
     # Apps
 
-    def bot_of(self, app: App) -> Account:
-        """The account an App acts through."""
-        return app.bot
-
     def installations_over(self, repository: Repository) -> Iterator[Installation]:
         """Installations that cover a repository, suspended ones too."""
         for installation in self.installations.values():
