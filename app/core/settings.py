@@ -62,11 +62,11 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="where the model runs; auto takes a GPU if there is one"
     )
-    threshold: float = Field(
-        default=0.5,
+    threshold: float | None = Field(
+        default=None,
         ge=0,
         le=1,
-        description="least probability written if a model brings none",
+        description="least probability written, for every label; the model's own, or 0.5, without",
     )
 
     # The work

@@ -8,6 +8,7 @@ import structlog
 
 from app.core.decision import Thresholds
 from app.core.errors import ConfigProblem
+from app.core.manifest import Manifest
 from app.core.prompt import PROMPT_VERSION
 from app.core.settings import Settings
 from app.core.taxonomy import DEFAULT_TAXONOMY, Taxonomy
@@ -60,7 +61,7 @@ def build_scorer(
         model,
         encoder,
         version=version,
-        thresholds=found.thresholds if found else Thresholds(default=settings.threshold),
+        thresholds=_thresholds(settings, found),
         calibration=found.calibration if found else None,
         batch_tokens=machine.batch_tokens,
     )
@@ -68,6 +69,13 @@ def build_scorer(
     scorer.score([NOTHING], taxonomy)
     log.info("model.loaded", version=version, device=str(machine.device), dtype=str(machine.dtype))
     return scorer
+
+
+def _thresholds(settings: Settings, found: Manifest | None) -> Thresholds:
+    """What the operator says holds for every label; then what the adapter was fitted with."""
+    if settings.threshold is not None:
+        return Thresholds(default=settings.threshold)
+    return found.thresholds if found else Thresholds()
 
 
 def _adapter_folder(settings: Settings, preset: Preset) -> Path | None:

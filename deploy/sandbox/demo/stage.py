@@ -128,7 +128,7 @@ def _settings(
     return {
         **inherited,
         **{name: value for name, value in kept.items() if value},
-        # Holds for a model without an adapter, which brings no thresholds: its best guess is shown.
+        # Every dimension gets its best guess: the demo shows what the model thinks.
         "TRIORA_THRESHOLD": "0",
         "TRIORA_APP_ID": str(told["app_id"]),
         "TRIORA_PRIVATE_KEY": str(fresh / "app.pem"),

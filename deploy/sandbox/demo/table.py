@@ -18,7 +18,6 @@ from deploy.sandbox.demo.watch import Opened
 TITLE_WIDTH = 46
 # Reasons of Triora to write nothing that say: the answer is not sure enough, or not asked for.
 HELD_BACK = ("below threshold", "not a bug")
-ZERO_SHOT = "/zero-shot/"
 COLORS = {
     "critical": "bold red",
     "high": "red",
@@ -134,16 +133,10 @@ def remarks(results: Sequence[Result]) -> list[str]:
             f"{abstained} of {len(results)} issues got no label: every answer was below its "
             "threshold, or none is asked for what is no bug. Brackets show what was likeliest."
         )
-    models = {r.stored["model"] for r in results if r.stored.get("model")}
-    if models and all(ZERO_SHOT in model for model in models):
+    else:
         said.append(
-            "No adapter is in use, and the demo's threshold is 0: every dimension gets its best "
-            "guess, however unsure. In service a label below its threshold is not written."
-        )
-    elif models:
-        said.append(
-            "The adapter brings its thresholds: an answer in brackets was below its own and was "
-            "not written."
+            "The demo's threshold is 0: every dimension gets its best guess, however unsure. In "
+            "service a label below its threshold is not written."
         )
     return said
 

@@ -96,9 +96,9 @@ def test_an_answer_below_its_threshold_is_no_failure_and_is_counted() -> None:
     assert "1 of 2 labelled after" in printed(table.summary(results, 1.0))
 
 
-def test_the_threshold_of_0_is_told_of_a_model_without_adapter_only() -> None:
+def test_best_guesses_are_called_so_whatever_the_model() -> None:
     assert "threshold is 0" in table.remarks([result(1)])[0]
-    assert "threshold is 0" not in table.remarks([result(1, model="tuned-1")])[0]
+    assert "threshold is 0" in table.remarks([result(1, model="tuned-1")])[0]
 
 
 @pytest.mark.parametrize(

@@ -61,13 +61,18 @@ def rewrite(folder: Path, **changes: object) -> None:
     Manifest.model_validate(found.model_dump() | changes).save(folder)
 
 
-def settings(tmp_path: Path, model: Path, adapter_folder: Path | str | None) -> Settings:
+def settings(
+    tmp_path: Path,
+    model: Path,
+    adapter_folder: Path | str | None,
+    threshold: float | None = None,
+) -> Settings:
     return Settings(
         data_dir=tmp_path,
         model=str(model),
         adapter=None if adapter_folder is None else str(adapter_folder),
         device="cpu",
-        threshold=0.6,
+        threshold=threshold,
         _env_file=None,
     )
 
@@ -79,7 +84,7 @@ def built(tmp_path: Path, model: Path, adapter_folder: Path | str | None) -> Sco
 def test_without_an_adapter_the_base_model_is_asked(tmp_path: Path, local_model: Path) -> None:
     scorer = built(tmp_path, local_model, "none")
     assert scorer.version == f"{local_model.name}/zero-shot/{PROMPT_VERSION}"
-    assert scorer.thresholds.default == 0.6
+    assert scorer.thresholds == Thresholds(default=0.5)
     assert len(scorer.score(issues(2), DEFAULT_TAXONOMY)) == 2
 
 
@@ -93,6 +98,14 @@ def test_an_adapter_brings_version_thresholds_and_its_own_answers(
     assert not torch.allclose(
         before, tuned.logits(issues(1), DEFAULT_TAXONOMY)["severity"], atol=0.1
     )
+
+
+@pytest.mark.parametrize("with_adapter", [True, False])
+def test_what_the_operator_says_of_thresholds_holds_for_every_label(
+    tmp_path: Path, local_model: Path, folder: Path, with_adapter: bool
+) -> None:
+    chosen = settings(tmp_path, local_model, folder if with_adapter else "none", threshold=0.25)
+    assert build_scorer(chosen).thresholds == Thresholds(default=0.25)
 
 
 @pytest.mark.parametrize(
