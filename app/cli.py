@@ -111,7 +111,7 @@ def examine() -> None:
     """Check every part, and say what to do about what is wrong."""
     from app import doctor  # noqa: PLC0415 (imports githubkit and Alembic)
 
-    findings = doctor.examine()
+    findings = doctor.examine(os.environ)
     for finding in findings:
         color, word = ("green", "ok") if finding.ok else ("red", "FAIL")
         if finding.warning:

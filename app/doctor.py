@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,8 +40,8 @@ class Finding:
     warning: bool = False
 
 
-def examine() -> list[Finding]:
-    """Check settings, then every part that they name."""
+def examine(environment: Iterable[str]) -> list[Finding]:
+    """Check settings, then every part that they name. `environment`: names of the variables set."""
     try:
         settings = load()
     except TriageError as error:
@@ -60,15 +60,15 @@ def examine() -> list[Finding]:
     well = Finding("settings", True, f"read from {PREFIX}* and .env")
     return [
         well,
-        *_unknown_names(),
+        *_unknown_names(environment),
         *(_look(name, check, settings) for name, check in parts.items()),
     ]
 
 
-def _unknown_names() -> list[Finding]:
+def _unknown_names(environment: Iterable[str]) -> list[Finding]:
     """A name with a typing mistake would silently leave its setting at the default."""
     known = [name.upper() for name in Settings.model_fields]
-    given = {name.upper() for name in (*os.environ, *dotenv_values(".env"))}
+    given = {name.upper() for name in (*environment, *dotenv_values(".env"))}
     ours = {name.removeprefix(PREFIX) for name in given if name.startswith(PREFIX)}
     found = []
     for name in sorted(ours.difference(known)):

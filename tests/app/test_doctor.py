@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -39,11 +40,11 @@ def well(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, github: Sandbox) -> py
 
 
 def failing() -> dict[str, str]:
-    return {finding.part: finding.text for finding in doctor.examine() if not finding.ok}
+    return {finding.part: finding.text for finding in doctor.examine(os.environ) if not finding.ok}
 
 
 def test_nothing_is_found_where_all_is_well(well: pytest.MonkeyPatch) -> None:
-    findings = doctor.examine()
+    findings = doctor.examine(os.environ)
     assert [finding for finding in findings if not finding.ok] == []
     told = {finding.part: finding.text for finding in findings}
     assert "knows us as triora" in told["github"]
@@ -54,7 +55,7 @@ def test_nothing_is_found_where_all_is_well(well: pytest.MonkeyPatch) -> None:
 def test_a_running_embedded_broker_is_asked(well: pytest.MonkeyPatch) -> None:
     settings = doctor.load()
     with broker.embedded(settings):
-        told = {finding.part: finding.text for finding in doctor.examine()}
+        told = {finding.part: finding.text for finding in doctor.examine(os.environ)}
     assert told["broker"] == f"embedded Valkey on {settings.broker_socket}"
 
 
@@ -116,7 +117,7 @@ def test_a_setting_whose_name_is_misspelt_is_a_warning_with_the_name_meant(
     well.setenv("TRIORA_TRESHOLD", "0.9")
     well.setenv("TRIORA_QQ", "1")
     (tmp_path / ".env").write_text("TRIORA_BATCHSIZE=4\nTRIORA_PORT=1\n")
-    warned = [finding for finding in doctor.examine() if finding.warning]
+    warned = [finding for finding in doctor.examine(os.environ) if finding.warning]
     assert [finding.text for finding in warned] == [
         "TRIORA_BATCHSIZE is no setting of ours: is TRIORA_BATCH_SIZE meant?",
         "TRIORA_QQ is no setting of ours: remove it",
