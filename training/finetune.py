@@ -282,7 +282,7 @@ def _callbacks(config: TrainConfig) -> list[Any]:
 
 
 def _measure(form: Form) -> Any:
-    """Accuracy a dimension, and their mean without the gate's: what early stopping looks at."""
+    """Accuracy a dimension, and their mean: what early stopping looks at."""
 
     def measure(found: EvalPrediction) -> dict[str, float]:
         chosen, truth = torch.tensor(found.predictions), torch.tensor(found.label_ids)
