@@ -4,6 +4,7 @@ pytest_plugins = [
     "tests.fixtures_database",
     "tests.fixtures_logging",
     "tests.fixtures_receiver",
+    "tests.fixtures_signals",
     "tests.fixtures_github",
     "tests.fixtures_sandbox",
 ]
