@@ -5,16 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
 from urllib.parse import quote
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from githubkit.auth import AppAuthStrategy, AppInstallationAuthStrategy
-from pydantic import BaseModel, ValidationError
 
-from app.core.errors import ConfigProblem, GitHubUnavailable, Gone, NotPermitted
+from app.core.errors import ConfigProblem, Gone, NotPermitted
 from app.core.settings import Settings
 from app.core.taxonomy import Label
 from app.github.connection import Connection
@@ -25,9 +23,8 @@ from app.github.models import (
     IssueEvent,
     RepositoryLabel,
     RepositoryName,
+    read,
 )
-
-M = TypeVar("M", bound=BaseModel)
 
 
 class AppClient:
@@ -51,7 +48,7 @@ class AppClient:
 
     def app(self) -> Identity:
         """The App as GitHub knows it, without its bot user."""
-        return _read(Identity, self._connection.get("/app"))
+        return read(Identity, self._connection.get("/app"))
 
     def identity(self, speaker: InstallationClient) -> Identity:
         """Who GitHub says we are, our bot user included; asked once, in part as `speaker`."""
@@ -66,7 +63,7 @@ class AppClient:
         """GitHub's attempts to hand us webhooks, newest first; `status` is success or failure."""
         params = {"status": status} if status else {}
         for item in self._connection.items("/app/hook/deliveries", max_pages=max_pages, **params):
-            yield _read(HookDelivery, item)
+            yield read(HookDelivery, item)
 
     def redeliver(self, delivery_id: int) -> None:
         """Ask GitHub to hand one delivery over again, under its old GUID."""
@@ -99,7 +96,7 @@ class InstallationClient:
 
     def repository(self, repository_id: int) -> RepositoryName:
         """A repository by its lasting id, under whatever name it has now."""
-        return _read(RepositoryName, self._connection.get(f"/repositories/{repository_id}"))
+        return read(RepositoryName, self._connection.get(f"/repositories/{repository_id}"))
 
     def bot_id(self, slug: str) -> int | None:
         """Numeric id of the App's own bot user; None where GitHub does not know it."""
@@ -111,12 +108,12 @@ class InstallationClient:
 
     def issue(self, repository: str, number: int) -> Issue:
         """The issue as it is now, labels included."""
-        return _read(Issue, self._connection.get(f"/repos/{repository}/issues/{number}"))
+        return read(Issue, self._connection.get(f"/repos/{repository}/issues/{number}"))
 
     def issue_events(self, repository: str, number: int) -> list[IssueEvent]:
         """What happened to the issue, oldest first."""
         path = f"/repos/{repository}/issues/{number}/events"
-        return [_read(IssueEvent, item) for item in self._connection.items(path)]
+        return [read(IssueEvent, item) for item in self._connection.items(path)]
 
     def create_label(self, repository: str, label: Label) -> None:
         """Create a label with colour and description; done already if somebody was faster."""
@@ -132,7 +129,7 @@ class InstallationClient:
         """Those of `names` (case-folded) that are no label of the repository."""
         labels = self._connection.page(f"/repos/{repository}/labels")
         missing = {name.casefold() for name in names}
-        missing -= {_read(RepositoryLabel, item).name.casefold() for item in labels.items}
+        missing -= {read(RepositoryLabel, item).name.casefold() for item in labels.items}
         if labels.complete:
             return missing
         # A repository may have thousands of labels: ask for the few we want.
@@ -151,7 +148,7 @@ class InstallationClient:
         answer = self._connection.send(
             "POST", f"/repos/{repository}/issues/{number}/labels", {"labels": names}
         )
-        return [_read(RepositoryLabel, item).name for item in answer or ()]
+        return [read(RepositoryLabel, item).name for item in answer or ()]
 
     def remove_label(self, repository: str, number: int, name: str) -> None:
         """Take one label off an issue; done already if it is not there."""
@@ -173,12 +170,3 @@ def read_key(private_key: str) -> RSAPrivateKey:
     if not isinstance(key, RSAPrivateKey):
         raise ConfigProblem("TRIORA_PRIVATE_KEY is no RSA key: GitHub Apps sign with RSA")
     return key
-
-
-def _read(model: type[M], answer: Any) -> M:
-    try:
-        return model.model_validate(answer)
-    except ValidationError as error:
-        # The fields by name only: their values may be issue text.
-        fields = ", ".join(sorted({".".join(map(str, e["loc"])) for e in error.errors()}))
-        raise GitHubUnavailable(f"GitHub's answer lacks what we need: {fields}") from error

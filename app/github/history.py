@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 import structlog
 from githubkit.auth import AppAuthStrategy, AppInstallationAuthStrategy, TokenAuthStrategy
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.errors import ConfigProblem, GitHubUnavailable, Gone, NotPermitted
 from app.core.settings import Settings
 from app.github.connection import PER_PAGE, Connection
-from app.github.models import Actor, App, Issue, RepositoryLabel
+from app.github.models import Actor, App, Issue, RepositoryLabel, read
 
 log = structlog.get_logger()
 
-M = TypeVar("M", bound=BaseModel)
 
 # Every revision holds the whole body, the newest first: the last one is what was filed, if GitHub
 # kept it (edits before 2018 and revisions people deleted are gone).
@@ -103,12 +102,12 @@ class History:
             per_page=PER_PAGE,
             page=number,
         )
-        return [_read(Issue, item) for item in found]
+        return [read(Issue, item) for item in found]
 
     def timeline(self, repository: str, number: int) -> list[TimelineEvent]:
         """What happened to an issue, oldest first."""
         path = f"/repos/{repository}/issues/{number}/timeline"
-        return [_read(TimelineEvent, item) for item in self._connection.items(path)]
+        return [read(TimelineEvent, item) for item in self._connection.items(path)]
 
     def filed_body(self, repository: str, number: int, body: str | None) -> FiledBody:
         """The body as first written, given the `body` of now.
@@ -167,14 +166,6 @@ def _filed(answer: Any, body: str | None) -> FiledBody:
     if issue.get("includesCreatedEdit") and kept and kept[-1].get("deletedAt") is None:
         return FiledBody(known=True, body=kept[-1].get("diff"))
     return FiledBody(known=False)
-
-
-def _read(model: type[M], answer: Any) -> M:
-    try:
-        return model.model_validate(answer)
-    except ValidationError as error:
-        fields = ", ".join(sorted({".".join(map(str, e["loc"])) for e in error.errors()}))
-        raise GitHubUnavailable(f"GitHub's answer lacks what we need: {fields}") from error
 
 
 def check_name(repository: str) -> str:

@@ -7,9 +7,13 @@ years older than github.com and both keep adding fields.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from app.core.errors import GitHubUnavailable
+
+M = TypeVar("M", bound=BaseModel)
 
 
 class _Answer(BaseModel):
@@ -106,3 +110,13 @@ class HookDelivery(_Answer):
     def arrived(self) -> bool:
         """True if we answered this attempt with a 2xx."""
         return 200 <= self.status_code < 300
+
+
+def read(model: type[M], answer: Any) -> M:
+    """`answer` as that model. GitHubUnavailable names the fields that do not fit."""
+    try:
+        return model.model_validate(answer)
+    except ValidationError as error:
+        # The fields by name only: their values may be issue text.
+        fields = ", ".join(sorted({".".join(map(str, e["loc"])) for e in error.errors()}))
+        raise GitHubUnavailable(f"GitHub's answer lacks what we need: {fields}") from error
