@@ -22,6 +22,7 @@ class Queue(StrEnum):
     TRIAGE = "triage"
     LABEL = "label"
     UPKEEP = "upkeep"
+    TRAIN = "train"
 
 
 class Task(StrEnum):
@@ -29,6 +30,11 @@ class Task(StrEnum):
 
     TRIAGE = "triora.triage"
     LABEL = "triora.label"
+    REVIEW = "triora.review"
+    COMMAND = "triora.command"
+    CONFIG = "triora.config"
+    RUN = "triora.run"
+    RETRAIN = "triora.retrain"
     SWEEP = "triora.sweep"
     REDELIVER = "triora.redeliver"
 
@@ -36,6 +42,11 @@ class Task(StrEnum):
 ROUTES = {
     Task.TRIAGE: Queue.TRIAGE,
     Task.LABEL: Queue.LABEL,
+    Task.REVIEW: Queue.LABEL,
+    Task.COMMAND: Queue.LABEL,
+    Task.CONFIG: Queue.LABEL,
+    Task.RUN: Queue.UPKEEP,
+    Task.RETRAIN: Queue.TRAIN,
     Task.SWEEP: Queue.UPKEEP,
     Task.REDELIVER: Queue.UPKEEP,
 }

@@ -84,6 +84,7 @@ class TrainConfig(_Part):
     weights: Literal["nf4", "nf4-once"] = "nf4"
     max_tokens: int = Field(default=512, ge=32, description="budget of an issue's text, in tokens")
     recompute: bool = Field(default=False, description="trade time for activation memory")
+    compile: bool = Field(default=False, description="compile the layers; needs g++ or gcc")
     evaluations: int = Field(default=4, ge=0, description="evaluations on the holdout over a run")
     checkpoints: int = Field(default=4, ge=0, description="checkpoints over a run, for --resume")
     seed: int = 1

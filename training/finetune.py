@@ -185,6 +185,11 @@ def prepare(
     model = get_peft_model(inner, lora)
     if not any(p.requires_grad for p in model.parameters()):
         raise ConfigProblem(f"{config.base} has no layers called {', '.join(config.lora.modules)}")
+    if config.compile:
+        # Layer by layer: they share one compiled graph, which takes half a minute to build. In
+        # place, so that names in checkpoints stay those of the uncompiled model.
+        for layer in inner.get_decoder().layers:
+            layer.compile(dynamic=True)
     return base, model
 
 

@@ -73,6 +73,7 @@ class Outcome(StrEnum):
 
     TRIAGE = "triage"
     LABEL_EVENT = "label event"
+    COMMAND = "command"
     INSTALLATION = "installation"
     WITHDRAWN = "withdrawn"
     IGNORED = "ignored"
@@ -166,6 +167,10 @@ class IssueSnapshot(Work, Base):
     body: Mapped[str] = mapped_column(Text)
     content_hash: Mapped[str] = mapped_column(String(64))
     observed_at: Mapped[datetime]
+    # When the issue was opened, where the payload said so: what "newest" means for a holdout.
+    opened_at: Mapped[datetime | None]
+    # The backfill that brought it; None for an issue that a webhook brought.
+    run_id: Mapped[str | None] = mapped_column(String(32))
     created_at: Mapped[datetime]
 
 
@@ -221,6 +226,8 @@ class Application(Work, Base):
     kept: Mapped[dict[str, Any]] = mapped_column(default=dict)
     created_at: Mapped[datetime]
     applied_at: Mapped[datetime | None]
+    # The names a later undo took off again.
+    undone: Mapped[list[str] | None]
 
 
 class LabelEvent(Base):
@@ -242,6 +249,8 @@ class LabelEvent(Base):
     actor_id: Mapped[int] = mapped_column(BigInteger)
     actor: Mapped[str] = mapped_column(String(100))
     actor_type: Mapped[str] = mapped_column(String(20))
+    # Whether the actor had triage rights when we asked; None until then.
+    trusted: Mapped[bool | None]
     happened_at: Mapped[datetime]
 
 

@@ -16,10 +16,11 @@ from sqlalchemy import ColumnElement, CursorResult, Update, case, exists, func, 
 from sqlalchemy.orm import Session
 
 from app.db.clock import from_now
+from app.db.learning import Command, RepositoryConfig, Retraining, Review, Run
 from app.db.tables import Application, IssueSnapshot, State
 
-W = TypeVar("W", IssueSnapshot, Application)
-Claimed = IssueSnapshot | Application
+W = TypeVar("W", IssueSnapshot, Application, Review, RepositoryConfig, Command, Retraining, Run)
+Claimed = IssueSnapshot | Application | Review | RepositoryConfig | Command | Retraining | Run
 
 # Of `error`; longer texts are cut.
 ERROR_LENGTH = 500

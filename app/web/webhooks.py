@@ -15,11 +15,11 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app import intake
 from app.core.errors import BadRequest
 from app.db.session import Database
 from app.db.tables import Outcome
 from app.github import signature
+from app.intake import delivery as intake
 from app.web import body, errors
 from app.web.bell import Bell
 from app.web.metrics import Metrics

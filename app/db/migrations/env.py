@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
+from app.db import learning  # noqa: F401 - its tables belong to the metadata
 from app.db.tables import Base
 
 context.configure(

@@ -9,7 +9,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from app.core.errors import ConfigProblem
-from app.db import migrate
+from app.db import learning, migrate  # noqa: F401 - its tables belong to the metadata
 from app.db.session import Database
 from app.db.tables import Base
 

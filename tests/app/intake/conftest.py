@@ -9,7 +9,7 @@ from app.db.tables import (
     IssueSnapshot,
     State,
 )
-from app.intake import accept
+from app.intake.delivery import accept
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from app.db.tables import (
     IssueSnapshot,
     Outcome,
 )
-from app.intake import accept
+from app.intake.delivery import accept
 from app.queue import Task
 from tests.webhooks import BOT, actor, issue_event
 

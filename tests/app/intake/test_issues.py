@@ -17,7 +17,7 @@ from app.db.tables import (
     Repository,
     State,
 )
-from app.intake import accept
+from app.intake.delivery import accept
 from app.queue import Task
 from tests.webhooks import BOT, actor, issue_event
 
@@ -185,7 +185,7 @@ def test_issue_without_a_body_or_an_author_is_triaged(take, rows):
 
 
 def test_failure_in_the_middle_leaves_nothing(database, rows, monkeypatch):
-    monkeypatch.setattr("app.intake.insert_new", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("app.intake.delivery.insert_new", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         accept(database, "issues", "g-1", issue_event())
     with database.reading() as session:

@@ -12,7 +12,7 @@ from app.db.tables import (
     Outcome,
     State,
 )
-from app.intake import accept
+from app.intake.delivery import accept
 from app.queue import Task
 from tests.webhooks import installation_event, issue_event
 

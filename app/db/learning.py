@@ -1,0 +1,246 @@
+"""Tables of what the bot learns and is told: corrections, config, commands, models, runs.
+
+They extend `app.db.tables` under the same rules: unique keys are the idempotency rules, rows of
+work carry a lease, and the queue only wakes workers.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db.tables import Base, Id, Work
+
+
+class Change(StrEnum):
+    """What people did with a dimension of an issue, compared with what the bot had said."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    REPLACED = "replaced"
+    CONFIRMED = "confirmed"
+
+
+class Version(StrEnum):
+    """Where a model version stands. At most one is active in a repository, and one shared."""
+
+    CANDIDATE = "candidate"
+    ACTIVE = "active"
+    RETIRED = "retired"
+
+
+class RunKind(StrEnum):
+    """What a run over many issues does."""
+
+    BACKFILL = "backfill"
+    UNDO = "undo"
+
+
+class Review(Work, Base):
+    """An issue whose labels somebody changed: its corrections wait to be derived again.
+
+    One row an issue; every further event makes it pending again, so a burst costs one look.
+    """
+
+    __tablename__ = "review"
+    __table_args__ = (
+        UniqueConstraint("repository_id", "issue_number"),
+        Index("ix_review_due", "state", "due_at"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    repository_id: Mapped[int] = mapped_column(ForeignKey("repository.id"))
+    issue_number: Mapped[int]
+    created_at: Mapped[datetime]
+
+
+class Correction(Base):
+    """What people with triage rights finally said of one dimension of one issue.
+
+    A function of everything that happened to the issue, so that deliveries that come late, twice or
+    out of order end alike. `labels` are the taxonomy's label names that stand by people's word;
+    empty means that none of the dimension's labels belongs there. `predicted` are those that the
+    bot had written. `snapshot_id` is the text to learn from, as of filing.
+    """
+
+    __tablename__ = "correction"
+    __table_args__ = (
+        UniqueConstraint("repository_id", "issue_number", "dimension"),
+        Index("ix_correction_repository_happened", "repository_id", "happened_at"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    repository_id: Mapped[int] = mapped_column(ForeignKey("repository.id"))
+    issue_number: Mapped[int]
+    snapshot_id: Mapped[int | None] = mapped_column(
+        ForeignKey("issue_snapshot.id", ondelete="CASCADE")
+    )
+    dimension: Mapped[str] = mapped_column(String(50))
+    change: Mapped[Change] = mapped_column(String(20))
+    labels: Mapped[list[str]]
+    predicted: Mapped[list[str]]
+    model_version: Mapped[str | None] = mapped_column(String(200))
+    actor_id: Mapped[int] = mapped_column(BigInteger)
+    actor: Mapped[str] = mapped_column(String(100))
+    happened_at: Mapped[datetime]
+    # Why it teaches nothing, if it does not (one person's flood of them, say).
+    quarantine: Mapped[str | None] = mapped_column(String(200))
+
+
+class RepositoryConfig(Work, Base):
+    """`.github/triora.yml` of a repository as last read, and what is in force of it.
+
+    `in_force` is the last good configuration, organisation's merged under the repository's; None
+    stands for the defaults. `problem` is what is wrong with the newest text, `problem_issue` the
+    number of the issue that says so. `read_at` is None until it was looked for once. `paused_at`
+    is set by `/triage pause`.
+    """
+
+    __tablename__ = "repository_config"
+    __table_args__ = (Index("ix_repository_config_due", "state", "due_at"),)
+
+    id: Mapped[int] = mapped_column(
+        ForeignKey("repository.id"), primary_key=True, autoincrement=False
+    )
+    in_force: Mapped[dict[str, Any] | None]
+    # What was read, per place: {"repository": {"etag", "text"}, "owner": {"etag", "text"}}
+    sources: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    problem: Mapped[str | None] = mapped_column(Text)
+    problem_issue: Mapped[int | None]
+    read_at: Mapped[datetime | None]
+    paused_at: Mapped[datetime | None]
+    paused_by: Mapped[str | None] = mapped_column(String(100))
+    created_at: Mapped[datetime]
+
+
+class Command(Work, Base):
+    """A command in a comment, waiting to be carried out; GitHub's comment id is the key.
+
+    `line` is the command's own line, cut; nothing else of the comment is kept.
+    """
+
+    __tablename__ = "command"
+    __table_args__ = (
+        UniqueConstraint("comment_id"),
+        Index("ix_command_due", "state", "due_at"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    comment_id: Mapped[int] = mapped_column(BigInteger)
+    repository_id: Mapped[int] = mapped_column(ForeignKey("repository.id"))
+    issue_number: Mapped[int]
+    line: Mapped[str] = mapped_column(String(300))
+    actor_id: Mapped[int] = mapped_column(BigInteger)
+    actor: Mapped[str] = mapped_column(String(100))
+    # What came of it, in words; None until it was carried out.
+    outcome: Mapped[str | None] = mapped_column(String(500))
+    happened_at: Mapped[datetime]
+    created_at: Mapped[datetime]
+
+
+class MemoryVector(Base):
+    """A corrected issue as a model version sees it; nearest ones shift that repository's scores."""
+
+    __tablename__ = "memory_vector"
+    __table_args__ = (UniqueConstraint("snapshot_id", "model_version"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    snapshot_id: Mapped[int] = mapped_column(ForeignKey("issue_snapshot.id", ondelete="CASCADE"))
+    model_version: Mapped[str] = mapped_column(String(200))
+    # float16, little-endian
+    vector: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class ModelVersion(Base):
+    """One adapter with its manifest, in the model store. `repository_id` None is shared by all.
+
+    `digest` is the SHA-256 of the weights, checked at load. `report` is what the gate measured,
+    `reason` its verdict in words, or why the version was retired.
+    """
+
+    __tablename__ = "model_version"
+    __table_args__ = (
+        UniqueConstraint("version"),
+        Index(
+            "ix_model_version_one_active",
+            "repository_id",
+            unique=True,
+            sqlite_where=text("state = 'active'"),
+            postgresql_where=text("state = 'active'"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    version: Mapped[str] = mapped_column(String(100))
+    repository_id: Mapped[int | None] = mapped_column(ForeignKey("repository.id"), index=True)
+    state: Mapped[Version] = mapped_column(String(20))
+    uri: Mapped[str] = mapped_column(String(500))
+    digest: Mapped[str] = mapped_column(String(64))
+    manifest: Mapped[dict[str, Any]]
+    # The version that was active when this one was trained.
+    parent: Mapped[str | None] = mapped_column(String(100))
+    report: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    reason: Mapped[str] = mapped_column(String(500), default="")
+    created_at: Mapped[datetime]
+    activated_at: Mapped[datetime | None]
+    retired_at: Mapped[datetime | None]
+
+
+class Retraining(Work, Base):
+    """A retraining of one repository's model; at most one waits or runs at a time."""
+
+    __tablename__ = "retraining"
+    __table_args__ = (
+        Index("ix_retraining_due", "state", "due_at"),
+        Index(
+            "ix_retraining_one_pending",
+            "repository_id",
+            unique=True,
+            sqlite_where=text("state = 'pending'"),
+            postgresql_where=text("state = 'pending'"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    repository_id: Mapped[int] = mapped_column(ForeignKey("repository.id"))
+    asked_by: Mapped[str] = mapped_column(String(100))
+    # The newest correction it learns from; fixed at the first claim, so a resumed run is the same.
+    until: Mapped[datetime | None]
+    model_version: Mapped[str | None] = mapped_column(String(100))
+    outcome: Mapped[str | None] = mapped_column(String(500))
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
+class Run(Work, Base):
+    """A backfill of old issues, or an undo of what a run (or a model version) wrote.
+
+    Applications carry the id of the run they belong to. `cursor` is where to go on.
+    """
+
+    __tablename__ = "run"
+    __table_args__ = (Index("ix_run_due", "state", "due_at"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    repository_id: Mapped[int] = mapped_column(ForeignKey("repository.id"))
+    kind: Mapped[RunKind] = mapped_column(String(20))
+    # Of an undo: the run, or the model version, whose labels are taken back.
+    target: Mapped[str | None] = mapped_column(String(200))
+    asked_by: Mapped[str] = mapped_column(String(100))
+    cursor: Mapped[str | None] = mapped_column(String(300))
+    counts: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
