@@ -21,6 +21,7 @@ from app.github.models import (
     Identity,
     Issue,
     IssueEvent,
+    Permission,
     RepositoryLabel,
     RepositoryName,
     read,
@@ -114,6 +115,15 @@ class InstallationClient:
         """What happened to the issue, oldest first."""
         path = f"/repos/{repository}/issues/{number}/events"
         return [read(IssueEvent, item) for item in self._connection.items(path)]
+
+    def may_triage(self, repository: str, login: str) -> bool:
+        """True if that account may set labels in the repository now: triage rights or more."""
+        path = f"/repos/{repository}/collaborators/{quote(login, safe='')}/permission"
+        try:
+            return read(Permission, self._connection.get(path)).may_triage
+        except Gone:
+            # No such account (any more).
+            return False
 
     def create_label(self, repository: str, label: Label) -> None:
         """Create a label with colour and description; done already if somebody was faster."""

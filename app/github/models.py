@@ -94,6 +94,34 @@ class RepositoryName(_Answer):
     full_name: str
 
 
+class Rights(_Answer):
+    """What an account may do in a repository."""
+
+    triage: bool = False
+
+
+class Collaborator(_Answer):
+    """An account with its rights in one repository."""
+
+    permissions: Rights | None = None
+
+
+class Permission(_Answer):
+    """An account's role in a repository. `permission` says "read" for triage too."""
+
+    permission: str = "none"
+    role_name: str | None = None
+    user: Collaborator | None = None
+
+    @property
+    def may_triage(self) -> bool:
+        """True for triage rights or more, custom roles included."""
+        if self.user is not None and self.user.permissions is not None:
+            return self.user.permissions.triage
+        # Enterprise Server before 3.4 tells no rights one by one.
+        return self.permission in ("admin", "write") or self.role_name in ("triage", "maintain")
+
+
 class HookDelivery(_Answer):
     """One attempt of GitHub's to hand a webhook to us; redeliveries share the GUID."""
 
