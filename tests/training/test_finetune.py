@@ -17,7 +17,7 @@ from app.core.taxonomy import DEFAULT_TAXONOMY
 from app.core.text import IssueText
 from tests.worker.model.conftest import byte_level, llama
 from training import config, objective
-from training.dataset import write
+from training.dataset import dump, write
 from training.example import Answer, Example, Provenance
 from training.finetune import CHECKPOINTS, SlotTrainer, _collate, _rows, prepare
 from training.train import ADAPTER, Run, train
@@ -186,6 +186,22 @@ def test_malformed_rows_stop_a_run_before_it_starts(base, tmp_path):
 
     with pytest.raises(Exception, match="line 9"):
         train(run(path, tmp_path), tiny(base))
+
+
+def test_a_learning_curve_on_weak_labels_needs_neither_every_label_nor_every_dimension(
+    base, tmp_path
+):
+    """The rules know nothing of kind, and five rows show five components."""
+    path = tmp_path / "rows.jsonl"
+    rows = [json.loads(dump(example)) for example in examples(32)]
+    for row in rows:
+        labels = {name: answer["label"] for name, answer in row.pop("labels").items()}
+        row["keyword_labels"] = {name: labels[name] for name in labels if name != "kind"}
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    written = train(run(path, tmp_path, source="keyword_labels", limit=5), tiny(base))
+
+    assert "kind" not in written.calibration
 
 
 def test_the_trainer_reads_the_same_scores_as_serving(base, tmp_path):
