@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from transformers import PreTrainedModel
 
@@ -14,9 +17,19 @@ from app.core.taxonomy import Taxonomy
 from app.core.text import IssueText
 from worker.model.calibration import content_free, probabilities
 from worker.model.encoding import KEPT_FORMS, Encoder, batches
-from worker.model.slots import slot_logits
+from worker.model.slots import one_pass
 
 NOTHING = IssueText(title="")
+
+Vectors = npt.NDArray[np.float16]
+
+
+@dataclass(frozen=True, slots=True)
+class Impression:
+    """What the model makes of a text. `vector`: hidden state [width] for a memory to compare by."""
+
+    scores: dict[str, dict[str, float]]
+    vector: Vectors
 
 
 class Scorer:
@@ -52,10 +65,14 @@ class Scorer:
         A text's result does not depend on its neighbours. ConfigProblem when the taxonomy has
         more labels than the model can tell apart.
         """
+        return [impression.scores for impression in self.impressions(texts, taxonomy)]
+
+    def impressions(self, texts: Sequence[IssueText], taxonomy: Taxonomy) -> list[Impression]:
+        """Scores as in `score`, and the vector of each text, out of the same pass."""
         if not texts:
             return []
         calibration = self._calibration_of(taxonomy)
-        scores = self.logits(texts, taxonomy)
+        scores, vectors = self._passes(texts, taxonomy)
         found: list[dict[str, dict[str, float]]] = [{} for _ in texts]
         for dimension in taxonomy.dimensions:
             chances = probabilities(
@@ -63,18 +80,26 @@ class Scorer:
             )
             for row, values in enumerate(chances.tolist()):
                 found[row][dimension.name] = dict(zip(dimension.names, values, strict=True))
-        return found
+        return [Impression(row, vector) for row, vector in zip(found, vectors, strict=True)]
 
     def logits(self, texts: Sequence[IssueText], taxonomy: Taxonomy) -> dict[str, torch.Tensor]:
         """Dimension -> uncalibrated float32 scores [texts, labels] on the CPU."""
+        return self._passes(texts, taxonomy)[0]
+
+    def _passes(
+        self, texts: Sequence[IssueText], taxonomy: Taxonomy
+    ) -> tuple[dict[str, torch.Tensor], Vectors]:
         form = self._encoder.form(taxonomy)
         prompts = self._encoder.encode(texts, taxonomy)
         found = {q.dimension: torch.empty(len(texts), len(q.labels)) for q in form.questions}
+        vectors = np.empty((len(texts), self._model.config.hidden_size), dtype=np.float16)
         with torch.inference_mode():
             for batch in batches(prompts, self._batch_tokens):
-                for name, scores in slot_logits(self._model, batch, form).items():
-                    found[name][list(batch.rows)] = scores.cpu()
-        return found
+                scores, means = one_pass(self._model, batch, form)
+                for name, values in scores.items():
+                    found[name][list(batch.rows)] = values.cpu()
+                vectors[list(batch.rows)] = means.cpu().numpy()
+        return found, vectors
 
     def _calibration_of(self, taxonomy: Taxonomy) -> dict[str, Calibration]:
         if taxonomy.digest not in self._fitted:

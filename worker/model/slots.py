@@ -13,16 +13,38 @@ from worker.model.encoding import Batch, Form
 def slot_logits(model: PreTrainedModel, batch: Batch, form: Form) -> dict[str, torch.Tensor]:
     """Dimension -> float32 scores [n, labels], in the form's label order.
 
-    `model` is the causal language model, or a peft model around one; gradients flow. The head is
-    applied at the slots only: a full [n, tokens, vocabulary] product would cost more than some
-    layers.
+    `model` is the causal language model, or a peft model around one; gradients flow.
+    """
+    return one_pass(model, batch, form)[0]
+
+
+def one_pass(
+    model: PreTrainedModel, batch: Batch, form: Form
+) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """The scores as in `slot_logits`, and the text's mean last hidden state, float32 [n, width].
+
+    The head is applied at the slots only: a full [n, tokens, vocabulary] product would cost more
+    than some layers.
     """
     outer: Any = model
     inner = outer.get_base_model() if hasattr(outer, "get_base_model") else outer
     hidden = inner.get_decoder()(
         input_ids=batch.input_ids.to(inner.device), use_cache=False
     ).last_hidden_state
-    return read_slots(hidden, batch.slots, inner.get_output_embeddings(), form)
+    scores = read_slots(hidden, batch.slots, inner.get_output_embeddings(), form)
+    return scores, text_mean(hidden, batch.slots[:, 0] - form.questions[0].at)
+
+
+def text_mean(hidden: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Mean of each row's first `lengths` states: [n, tokens, width] to float32 [n, width].
+
+    The questions come after the text, so this does not depend on the taxonomy.
+    """
+    at = torch.arange(hidden.shape[1], device=hidden.device)
+    inside = (at < lengths.to(hidden.device).unsqueeze(1)).float()
+    # Weights that sum to 1, in the states' own format: no copy of them, and no sum overflows.
+    weights = (inside / inside.sum(1, keepdim=True)).to(hidden.dtype)
+    return torch.bmm(weights.unsqueeze(1), hidden).squeeze(1).float()
 
 
 def read_slots(
