@@ -15,7 +15,7 @@ from app.db.session import Database
 from app.github.client import AppClient
 from app.queue import Queue
 from worker.labelling import Labelling
-from worker.triage import Scorer, Triage
+from worker.triage import Models, Triage
 
 log = structlog.get_logger()
 
@@ -27,7 +27,7 @@ class Process:
         self.settings = settings
         self.taxonomy = taxonomy
         self._lock = threading.Lock()
-        self._scorer: Scorer | None = None
+        self._models: Models | None = None
         self._github: AppClient | None = None
 
     @cached_property
@@ -41,7 +41,7 @@ class Process:
         ConfigProblem or ArtifactMismatch says what is missing.
         """
         if Queue.TRIAGE in queues:
-            self.load_model()
+            self.load_models()
         if Queue.LABEL in queues or Queue.UPKEEP in queues:
             self.connect()
 
@@ -52,28 +52,28 @@ class Process:
                 self._github = AppClient.from_settings(self.settings)
             return self._github
 
-    def load_model(self) -> Scorer:
-        """The model; loading it takes seconds to minutes and most of the process's memory."""
+    def load_models(self) -> Models:
+        """The models; loading them takes seconds to minutes and most of the process's memory."""
         with self._lock:
-            if self._scorer is None:
-                self._scorer = self._load()
-            return self._scorer
+            if self._models is None:
+                self._models = self._load()
+            return self._models
 
-    def _load(self) -> Scorer:
+    def _load(self) -> Models:
         # Torch must not reach the label writer, which imports this module too.
-        from worker.model.serve import build_scorer  # noqa: PLC0415
+        from worker.model.versions import build_models  # noqa: PLC0415
 
         started = time.monotonic()
         log.info("model.loading", model=self.settings.model)
-        scorer = build_scorer(self.settings, self.taxonomy)
+        models = build_models(self.settings, self.taxonomy)
         log.info(
-            "model.ready", version=scorer.version, seconds=round(time.monotonic() - started, 1)
+            "model.ready", version=models.version, seconds=round(time.monotonic() - started, 1)
         )
-        return scorer
+        return models
 
     def triage(self) -> Triage:
         """The use case of the triage worker."""
-        return Triage(self.database, self.load_model(), self.taxonomy, self.settings)
+        return Triage(self.database, self.load_models(), self.taxonomy, self.settings)
 
     def labelling(self) -> Labelling:
         """The use case of the label writer."""

@@ -15,33 +15,44 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.core.decision import Action, Scores, Thresholds, decide
+from app.core.decision import Action, decide
 from app.core.decision import Decision as Decided
 from app.core.errors import TriageError
 from app.core.settings import Settings
 from app.core.taxonomy import Taxonomy
 from app.core.text import IssueText
-from app.db import work
+from app.db import models, work
 from app.db.clock import from_now
 from app.db.session import Database
 from app.db.tables import Application, Decision, IssueSnapshot, Prediction, State
+from worker.model.query import Answer, Artifact, Query
 from worker.settle import settle
 from worker.standing import stand_aside
 
 log = structlog.get_logger()
 
 
-class Scorer(Protocol):
-    """What triage needs of a model; worker.model builds the real one."""
+class Models(Protocol):
+    """What triage needs of the models; worker.model builds the real ones."""
 
-    version: str
-    thresholds: Thresholds
-
-    def score(
-        self, texts: Sequence[IssueText], taxonomy: Taxonomy
-    ) -> list[dict[str, dict[str, float]]]:
-        """Scores of each text, in order."""
+    def answer(self, queries: Sequence[Query]) -> list[Answer]:
+        """An answer to each query, in order. They may mix repositories."""
         ...
+
+
+@dataclass(frozen=True)
+class Case:
+    """One claimed issue, and what is in force in its repository now."""
+
+    row: IssueSnapshot
+    taxonomy: Taxonomy
+    choices: tuple[Artifact, ...]
+
+    @property
+    def query(self) -> Query:
+        """What the models are asked."""
+        text = IssueText(title=self.row.title, body=self.row.body)
+        return Query(text, self.taxonomy, self.choices)
 
 
 @dataclass(frozen=True)
@@ -57,19 +68,19 @@ class Triage:
     """The use case, with all it needs."""
 
     database: Database
-    scorer: Scorer
+    models: Models
     taxonomy: Taxonomy
     settings: Settings
 
     def run_batch(self) -> Batch:
         """Triage up to `batch_size` due issues, longest waiting first. All zero if none was due."""
-        rows, claimed = self._claim()
-        to_label = sum(self._triage(group) for group in _groups(rows))
+        cases, claimed = self._claim()
+        to_label = sum(self._triage(group) for group in _groups(cases))
         if claimed:
-            log.info("batch.triaged", issues=len(rows), to_label=to_label)
+            log.info("batch.triaged", issues=len(cases), to_label=to_label)
         return Batch(claimed, to_label)
 
-    def _claim(self) -> tuple[list[IssueSnapshot], int]:
+    def _claim(self) -> tuple[list[Case], int]:
         with self.database.transaction() as session:
             rows = work.claim(
                 session,
@@ -82,98 +93,66 @@ class Triage:
             kept, spared = _spare(ready)
             for row in spared:
                 work.release(session, row, error=row.error)
-        return kept, len(rows)
+            return self._cases(session, kept), len(rows)
 
-    def _triage(self, rows: Sequence[IssueSnapshot]) -> int:
-        """Score and record `rows`; a row that breaks the batch is found by halving."""
+    def _cases(self, session: Session, rows: Sequence[IssueSnapshot]) -> list[Case]:
+        """Each row with what is in force in its repository: read anew with every claim."""
+        serving = models.serving(session, {row.repository_id for row in rows})
+        return [
+            Case(
+                row,
+                taxonomy=self.taxonomy,
+                choices=tuple(
+                    Artifact(found.version, found.uri, found.digest)
+                    for found in serving[row.repository_id]
+                ),
+            )
+            for row in rows
+        ]
+
+    def _triage(self, cases: Sequence[Case]) -> int:
+        """Score and record `cases`; one that breaks the batch is found by halving."""
         try:
-            scores = self.scorer.score([_text(row) for row in rows], self.taxonomy)
+            answers = self.models.answer([case.query for case in cases])
         except TriageError as error:
             # Says something about the model or its settings, not about one issue.
-            return self._settle(rows, error)
+            return self._settle(cases, error)
         except Exception as error:  # noqa: BLE001 - one odd issue must not stop the others
-            if len(rows) == 1:
-                return self._settle(rows, error)
-            middle = len(rows) // 2
-            return self._triage(rows[:middle]) + self._triage(rows[middle:])
-        return self._record(rows, scores)
+            if len(cases) == 1:
+                return self._settle(cases, error)
+            middle = len(cases) // 2
+            return self._triage(cases[:middle]) + self._triage(cases[middle:])
+        return self._record(cases, answers)
 
-    def _settle(self, rows: Sequence[IssueSnapshot], error: Exception) -> int:
+    def _settle(self, cases: Sequence[Case], error: Exception) -> int:
         with self.database.transaction() as session:
-            for row in rows:
-                settle(session, row, error, self.settings)
+            for case in cases:
+                settle(session, case.row, error, self.settings)
         return 0
 
-    def _record(self, rows: Sequence[IssueSnapshot], scores: Sequence[Scores]) -> int:
+    def _record(self, cases: Sequence[Case], answers: Sequence[Answer]) -> int:
         run_id = uuid4().hex
         with self.database.transaction() as session:
             return sum(
-                self._record_one(session, row, scored, run_id)
-                for row, scored in zip(rows, scores, strict=True)
+                self._record_one(session, case, answer, run_id)
+                for case, answer in zip(cases, answers, strict=True)
             )
 
-    def _record_one(
-        self, session: Session, row: IssueSnapshot, scores: Scores, run_id: str
-    ) -> bool:
+    def _record_one(self, session: Session, case: Case, answer: Answer, run_id: str) -> bool:
         """Write one issue's results. True if labels are to be put on GitHub."""
-        if not work.finish(session, row):
-            log.warning("lease.lost", table=row.__tablename__, row=row.id)
+        if not work.finish(session, case.row):
+            log.warning("lease.lost", table=case.row.__tablename__, row=case.row.id)
             return False
-        predictions = self._predictions(session, row, scores)
-        decisions = decide(
-            self.taxonomy, {p.dimension: p.scores for p in predictions}, self.scorer.thresholds
-        )
+        predictions = _predictions(session, case.row, answer)
+        scores = {p.dimension: p.scores for p in predictions}
+        decisions = decide(case.taxonomy, scores, answer.thresholds)
         _store_decisions(session, predictions, decisions)
-        wanted = _wanted(self.taxonomy, decisions)
-        self._store_application(session, row, wanted, run_id)
-        log.info("issue.triaged", snapshot=row.id, dimensions=len(wanted))
-        return bool(wanted)
-
-    def _predictions(
-        self, session: Session, row: IssueSnapshot, scores: Scores
-    ) -> list[Prediction]:
-        """One a dimension. What this model said of this text before stands, and is returned."""
-        stored = {
-            p.dimension: p
-            for p in session.scalars(
-                select(Prediction).where(
-                    Prediction.snapshot_id == row.id,
-                    Prediction.model_version == self.scorer.version,
-                )
-            )
-        }
-        for dimension, scored in scores.items():
-            if dimension not in stored:
-                stored[dimension] = Prediction(
-                    snapshot_id=row.id,
-                    dimension=dimension,
-                    model_version=self.scorer.version,
-                    scores=dict(scored),
-                    created_at=from_now(),
-                )
-                session.add(stored[dimension])
-        session.flush()
-        return list(stored.values())
-
-    def _store_application(
-        self, session: Session, row: IssueSnapshot, wanted: dict[str, list[str]], run_id: str
-    ) -> None:
-        application = session.scalar(
-            select(Application).where(
-                Application.snapshot_id == row.id,
-                Application.model_version == self.scorer.version,
-            )
-        ) or Application(
-            snapshot_id=row.id, model_version=self.scorer.version, created_at=from_now()
+        wanted = _wanted(case.taxonomy, decisions)
+        _store_application(session, case.row, answer.version, wanted, run_id)
+        log.info(
+            "issue.triaged", snapshot=case.row.id, model=answer.version, dimensions=len(wanted)
         )
-        # A text that comes back (an edit undone) is carried again, so the row may be an old one.
-        application.run_id = run_id
-        application.wanted = wanted
-        application.state = State.PENDING if wanted else State.DONE
-        application.due_at = from_now()
-        application.attempts = 0
-        application.lease_token = application.lease_until = application.error = None
-        session.add(application)
+        return bool(wanted)
 
 
 def _spare(rows: Sequence[IssueSnapshot]) -> tuple[list[IssueSnapshot], list[IssueSnapshot]]:
@@ -187,15 +166,40 @@ def _spare(rows: Sequence[IssueSnapshot]) -> tuple[list[IssueSnapshot], list[Iss
     return [row for row in rows if row not in spared], spared
 
 
-def _groups(rows: Sequence[IssueSnapshot]) -> list[list[IssueSnapshot]]:
-    """Fresh rows together, then the one that was tried before, by itself."""
-    fresh = [row for row in rows if row.attempts <= 1]
-    again = [row for row in rows if row.attempts > 1]
+def _groups(cases: Sequence[Case]) -> list[list[Case]]:
+    """Fresh ones together, then the one that was tried before, by itself."""
+    fresh = [case for case in cases if case.row.attempts <= 1]
+    again = [case for case in cases if case.row.attempts > 1]
     return [group for group in (fresh, again) if group]
 
 
-def _text(row: IssueSnapshot) -> IssueText:
-    return IssueText(title=row.title, body=row.body)
+def _predictions(session: Session, row: IssueSnapshot, answer: Answer) -> list[Prediction]:
+    """One a dimension. What this version said of this text before stands, and is returned.
+
+    Unless it chose among other labels: the repository's taxonomy has changed since.
+    """
+    stored = {
+        p.dimension: p
+        for p in session.scalars(
+            select(Prediction).where(
+                Prediction.snapshot_id == row.id, Prediction.model_version == answer.version
+            )
+        )
+    }
+    for dimension, scored in answer.scores.items():
+        if dimension in stored and set(stored[dimension].scores) != set(scored):
+            stored[dimension].scores = dict(scored)
+        if dimension not in stored:
+            stored[dimension] = Prediction(
+                snapshot_id=row.id,
+                dimension=dimension,
+                model_version=answer.version,
+                scores=dict(scored),
+                created_at=from_now(),
+            )
+            session.add(stored[dimension])
+    session.flush()
+    return [stored[dimension] for dimension in answer.scores]
 
 
 def _store_decisions(
@@ -226,3 +230,21 @@ def _wanted(taxonomy: Taxonomy, decisions: Sequence[Decided]) -> dict[str, list[
         for decided in decisions
         if decided.action is Action.APPLY
     }
+
+
+def _store_application(
+    session: Session, row: IssueSnapshot, version: str, wanted: dict[str, list[str]], run_id: str
+) -> None:
+    application = session.scalar(
+        select(Application).where(
+            Application.snapshot_id == row.id, Application.model_version == version
+        )
+    ) or Application(snapshot_id=row.id, model_version=version, created_at=from_now())
+    # A text that comes back (an edit undone) is carried again, so the row may be an old one.
+    application.run_id = run_id
+    application.wanted = wanted
+    application.state = State.PENDING if wanted else State.DONE
+    application.due_at = from_now()
+    application.attempts = 0
+    application.lease_token = application.lease_until = application.error = None
+    session.add(application)

@@ -11,13 +11,13 @@ from sqlalchemy import select, update
 
 from app.core.decision import Thresholds
 from app.core.settings import Settings
-from app.core.taxonomy import Taxonomy
 from app.core.text import IssueText
 from app.db import snapshots
 from app.db.clock import from_now
 from app.db.insertion import insert_new
 from app.db.session import Database
 from app.db.tables import Application, Installation, IssueSnapshot, Repository, State
+from worker.model.query import Answer, Query
 
 T0 = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -34,11 +34,16 @@ class WordScorer:
     before: Callable[[list[str]], object] = lambda titles: None
     batches: list[list[str]] = field(default_factory=list)
 
-    def score(self, texts: Sequence[IssueText], taxonomy: Taxonomy):
-        titles = [text.title for text in texts]
+    def answer(self, queries: Sequence[Query]) -> list[Answer]:
+        titles = [query.text.title for query in queries]
         self.batches.append(titles)
         self.before(titles)
-        return [{d.name: _scores(d.names, title) for d in taxonomy.dimensions} for title in titles]
+        return [self._answer(query) for query in queries]
+
+    def _answer(self, query: Query) -> Answer:
+        version = query.choices[0].version if query.choices else self.version
+        scores = {d.name: _scores(d.names, query.text.title) for d in query.taxonomy.dimensions}
+        return Answer(version, scores, self.thresholds)
 
 
 def _scores(names, title):

@@ -28,7 +28,7 @@ def process(sqlite_url, valkey_url, github, tmp_path):
         write_spacing_seconds=0,
     )
     made = Process(settings)
-    made._scorer = WordScorer()
+    made._models = WordScorer()
     yield made
     made.database.close()
 

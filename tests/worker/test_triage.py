@@ -244,7 +244,7 @@ def test_what_one_model_said_of_a_text_never_changes(store, triage, scorer):
     with store.database.transaction() as session:
         snapshots.reopen(session.get_one(IssueSnapshot, snapshot))
     changed = replace(scorer, thresholds=Thresholds(default=0.95))
-    replace(triage, scorer=changed).run_batch()
+    replace(triage, models=changed).run_batch()
     assert store.one(Application).wanted == {}
     assert len(store.rows(Prediction)) == 4
     assert len(store.rows(Decision)) == 3
@@ -255,7 +255,7 @@ def test_two_models_leave_two_predictions(store, triage, scorer):
     triage.run_batch()
     with store.database.transaction() as session:
         snapshots.reopen(session.get_one(IssueSnapshot, snapshot))
-    replace(triage, scorer=replace(scorer, version="words-2")).run_batch()
+    replace(triage, models=replace(scorer, version="words-2")).run_batch()
     assert [a.model_version for a in store.rows(Application)] == ["words-1", "words-2"]
     assert len(store.rows(Prediction)) == 8
 
