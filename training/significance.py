@@ -45,3 +45,24 @@ def holm(ps: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, ps[index] * (len(ps) - rank)))
         corrected[index] = highest
     return corrected
+
+
+def paired(differences: npt.NDArray[np.int64]) -> float:
+    """Two-sided p of the exact paired permutation test (Fisher 1935) of whole differences.
+
+    One difference a report: how many more of its questions one model got right than the other. If
+    the models were alike, every difference might as well have the other sign; all 2^n sign changes
+    are counted. With one question a report this is McNemar's exact test.
+    """
+    moved = np.abs(differences[differences != 0])
+    if len(moved) == 0:
+        return 1.0
+    # chance[s + total] is the chance that the sum of randomly signed differences is s.
+    chance = np.ones(1)
+    for size in moved:
+        step = np.zeros(2 * int(size) + 1)
+        step[0] = step[-1] = 0.5
+        chance = np.convolve(chance, step)
+    total = len(chance) // 2
+    tail = chance[total + abs(int(differences.sum())) :].sum()
+    return float(min(1.0, 2 * tail))
