@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,12 +39,12 @@ class Query:
 class Answer:
     """Scores of one query, from which version, and the thresholds that came with it.
 
-    states: the model's last hidden states at the answer slots, float32 [dimensions, width], in the
-    taxonomy's order; None from a model without. unusable: version -> why it was passed over.
+    vector: hidden state [width] of the text for a memory to compare by, of this version; None from
+    a model without. unusable: version -> why it was passed over.
     """
 
     version: str
     scores: Mapping[str, Mapping[str, float]]
     thresholds: Thresholds
-    states: NDArray[np.float32] | None = None
-    unusable: Mapping[str, str] | None = None
+    vector: NDArray[np.float16] | None = None
+    unusable: Mapping[str, str] = field(default_factory=dict)

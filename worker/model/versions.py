@@ -29,11 +29,13 @@ class Versions:
         for row, query in enumerate(queries):
             groups.setdefault(query.taxonomy.digest, []).append(row)
         for rows in groups.values():
-            scores = self._scorer.score(
+            seen = self._scorer.impressions(
                 [queries[row].text for row in rows], queries[rows[0]].taxonomy
             )
-            for row, scored in zip(rows, scores, strict=True):
-                found[row] = Answer(self._scorer.version, scored, self._scorer.thresholds)
+            for row, one in zip(rows, seen, strict=True):
+                found[row] = Answer(
+                    self._scorer.version, one.scores, self._scorer.thresholds, one.vector
+                )
         return [found[row] for row in range(len(queries))]
 
 
