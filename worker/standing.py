@@ -17,15 +17,22 @@ SUSPENDED_WAIT = timedelta(hours=1)
 
 def stand_aside(session: Session, row: work.Claimed, snapshot: IssueSnapshot) -> bool:
     """True, with `row` settled, if its work is not to be done: overtaken, removed or suspended."""
-    repository = session.get_one(Repository, snapshot.repository_id)
+    if barred(session, row, session.get_one(Repository, snapshot.repository_id)):
+        return True
+    if overtaken(session, snapshot):
+        work.drop(session, row, "a newer text of the issue replaced this one")
+        return True
+    return False
+
+
+def barred(session: Session, row: work.Claimed, repository: Repository) -> bool:
+    """True, with `row` settled, if nothing is done for the repository: removed or suspended."""
     installation = session.get_one(Installation, repository.installation_id)
     if installation.deleted_at is not None or repository.removed_at is not None:
         work.drop(session, row, "the App was removed from the repository")
     elif installation.suspended_at is not None:
         until = session.scalar(select(from_now(SUSPENDED_WAIT.total_seconds())))
         work.release(session, row, until=until, error="the installation is suspended")
-    elif overtaken(session, snapshot):
-        work.drop(session, row, "a newer text of the issue replaced this one")
     else:
         return False
     return True

@@ -68,7 +68,7 @@ def _choose(session: Session) -> int | None:
         .join(Repository, Repository.installation_id == Installation.id)
         .join(IssueSnapshot, IssueSnapshot.repository_id == Repository.id)
         .join(Application, Application.snapshot_id == IssueSnapshot.id)
-        .where(work.due(Application), _open(), ~_busy(Installation.id))
+        .where(work.due(Application), is_open(), ~_busy(Installation.id))
         .order_by(Application.due_at)
         .limit(1)
         .with_for_update(of=Installation, skip_locked=True)
@@ -79,7 +79,8 @@ def _choose(session: Session) -> int | None:
     return installation_id
 
 
-def _open() -> ColumnElement[bool]:
+def is_open() -> ColumnElement[bool]:
+    """The condition of an installation that GitHub lets us call."""
     return or_(Installation.blocked_until.is_(None), Installation.blocked_until <= from_now())
 
 
