@@ -26,6 +26,7 @@ class Reason(StrEnum):
 
     CONFIDENT = "confident"
     BELOW_THRESHOLD = "below threshold"
+    LIKELY = "likely, but below its threshold"
     NOT_A_BUG = "not a bug"
     PERSON_DECIDED = "a person decided"
 
@@ -35,17 +36,32 @@ class Thresholds(BaseModel):
 
     `default` holds for labels without a threshold of their own. `gate` is the least probability of
     the taxonomy's gate label below which gated dimensions are not asked; 0 keeps the gate open.
+    `suggest` is the least probability of a label that is proposed where it is not written; None
+    proposes none. `reached` maps dimension -> label -> precision (as text) -> the least probability
+    from which on answers reached that precision on held-out reports.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     default: float = Field(default=0.5, ge=0, le=1)
     gate: float = Field(default=0.0, ge=0, le=1)
+    suggest: float | None = Field(default=None, ge=0, le=1)
     labels: dict[str, dict[str, float]] = Field(default_factory=dict)
+    reached: dict[str, dict[str, dict[str, float]]] = Field(default_factory=dict)
 
     def of(self, dimension: str, label: str) -> float:
         """The threshold of one label."""
         return self.labels.get(dimension, {}).get(label, self.default)
+
+    def for_precision(self, dimension: str, label: str, target: float) -> float:
+        """The least probability from which on answers are right as often as `target`.
+
+        As measured, of the precisions at least as high; where nothing was measured, the target
+        itself, which is right as far as the calibration is.
+        """
+        measured = self.reached.get(dimension, {}).get(label, {})
+        enough = [bar for precision, bar in measured.items() if float(precision) >= target]
+        return min(enough) if enough else target
 
 
 class Hands(BaseModel):
@@ -113,7 +129,11 @@ def _decide_one(
         return abstain(Reason.NOT_A_BUG)
     best = max(dimension.names, key=lambda name: scores[name])
     if scores[best] < thresholds.of(dimension.name, best):
-        return abstain(Reason.BELOW_THRESHOLD)
+        if thresholds.suggest is None or scores[best] < thresholds.suggest:
+            return abstain(Reason.BELOW_THRESHOLD)
+        return Decision(
+            dimension=dimension.name, action=Action.SUGGEST, labels=(best,), reason=Reason.LIKELY
+        )
     return Decision(
         dimension=dimension.name, action=Action.APPLY, labels=(best,), reason=Reason.CONFIDENT
     )

@@ -49,6 +49,7 @@ class Label(BaseModel):
 
     GitHub's limits hold here, so that a taxonomy that loads can be written: a label name of at
     most 50 characters, a description of at most 100, a colour of six hexadecimal digits.
+    create: the GitHub label is made in a repository that never had it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,6 +58,7 @@ class Label(BaseModel):
     github: Name
     description: str = Field(max_length=100)
     color: str = Field(pattern=r"^[0-9a-f]{6}$")
+    create: bool = True
 
     @field_validator("github")
     @classmethod
@@ -72,6 +74,7 @@ class Dimension(BaseModel):
     exclusive: at most one label at a time (severity, reproducibility); several may hold otherwise.
     written: labels of this dimension are put on GitHub; a dimension may exist only to be scored.
     gated: the question makes sense for bugs only, so the gate may close it.
+    title: what people call it where that is not its name; the model is always asked by the name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -82,6 +85,12 @@ class Dimension(BaseModel):
     exclusive: bool = True
     written: bool = True
     gated: bool = False
+    title: Name | None = None
+
+    @property
+    def called(self) -> str:
+        """What people call it."""
+        return self.title or self.name
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -94,6 +103,14 @@ class Dimension(BaseModel):
             if label.name == name:
                 return label
         raise KeyError(name)
+
+    def meant(self, word: str) -> Label | None:
+        """The label that a person's word means: its name or its GitHub label's, in any case."""
+        said = word.casefold()
+        for label in self.labels:
+            if said in (label.name.casefold(), label.github.casefold()):
+                return label
+        return None
 
 
 class Taxonomy(BaseModel):
@@ -126,6 +143,14 @@ class Taxonomy(BaseModel):
             if dimension.name == name:
                 return dimension
         raise KeyError(name)
+
+    def meant(self, word: str) -> Dimension | None:
+        """The dimension that a person's word means: its title or its name, in any case."""
+        said = word.casefold()
+        for dimension in self.dimensions:
+            if said in (dimension.called.casefold(), dimension.name.casefold()):
+                return dimension
+        return None
 
     @cached_property
     def written(self) -> tuple[Dimension, ...]:

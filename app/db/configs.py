@@ -1,0 +1,110 @@
+"""What holds for a repository now: its configuration as last read, and whether it is paused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from app.core import repository_config
+from app.core.repository_config import DEFAULT_CONFIG, Config
+from app.db import work
+from app.db.clock import from_now
+from app.db.insertion import insert_new
+from app.db.learning import RepositoryConfig
+from app.db.tables import Application, IssueSnapshot
+
+UNREAD = "the configuration was not read yet"
+BROKEN = "the configuration has a mistake, and none was in force before"
+PAUSED = "paused by a maintainer"
+
+
+@dataclass(frozen=True)
+class InForce:
+    """`waiting` is why nothing is written to GitHub for now, if nothing is."""
+
+    config: Config = DEFAULT_CONFIG
+    paused: bool = False
+    waiting: str | None = UNREAD
+    read_at: datetime | None = None
+
+
+def in_force(session: Session, repository_id: int) -> InForce:
+    """The last good configuration of a repository; the defaults where nothing was read."""
+    row = session.get(RepositoryConfig, repository_id)
+    return InForce() if row is None else of(row)
+
+
+def of(row: RepositoryConfig) -> InForce:
+    """What `row` says."""
+    return InForce(
+        repository_config.in_force(row.in_force),
+        row.paused_at is not None,
+        _waiting(row),
+        row.read_at,
+    )
+
+
+def _waiting(row: RepositoryConfig) -> str | None:
+    if row.paused_at is not None:
+        return PAUSED
+    if row.read_at is None:
+        return UNREAD
+    # `{}` in force is a good file that says nothing, or none at all; None was never reached.
+    return BROKEN if row.problem is not None and row.in_force is None else None
+
+
+def learn(session: Session, repository_id: int) -> None:
+    """Let the configuration of a repository be read, and again every few minutes."""
+    insert_new(
+        session,
+        RepositoryConfig,
+        id=repository_id,
+        sources={},
+        created_at=from_now(),
+        due_at=from_now(),
+        state="pending",
+        attempts=0,
+    )
+
+
+def want(session: Session, repository_id: int) -> None:
+    """Have the configuration read as soon as may be, unless somebody is at it."""
+    learn(session, repository_id)
+    session.execute(
+        update(RepositoryConfig)
+        .where(RepositoryConfig.id == repository_id, RepositoryConfig.lease_token.is_(None))
+        .values(due_at=from_now()),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def pause(session: Session, repository_id: int, by: str) -> None:
+    """Nothing is written for the repository until `resume`. Twice changes nothing."""
+    learn(session, repository_id)
+    session.execute(
+        update(RepositoryConfig)
+        .where(RepositoryConfig.id == repository_id, RepositoryConfig.paused_at.is_(None))
+        .values(paused_at=from_now(), paused_by=by[:100]),
+        execution_options={"synchronize_session": "fetch"},
+    )
+
+
+def resume(session: Session, repository_id: int) -> None:
+    """End a pause: what waited is due. The caller rings for triage and labels."""
+    session.execute(
+        update(RepositoryConfig)
+        .where(RepositoryConfig.id == repository_id)
+        .values(paused_at=None, paused_by=None),
+        execution_options={"synchronize_session": "fetch"},
+    )
+    release_waiting(session, repository_id)
+
+
+def release_waiting(session: Session, repository_id: int) -> None:
+    """What waited for the configuration of a repository is due now."""
+    texts = select(IssueSnapshot.id).where(IssueSnapshot.repository_id == repository_id)
+    work.hasten(session, IssueSnapshot, IssueSnapshot.repository_id == repository_id)
+    work.hasten(session, Application, Application.snapshot_id.in_(texts))
