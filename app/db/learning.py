@@ -53,6 +53,8 @@ class Review(Work, Base):
     """An issue whose labels somebody changed: its corrections wait to be derived again.
 
     One row an issue; every further event makes it pending again, so a burst costs one look.
+    `rights` maps the id of GitHub's event to whether its actor had triage rights when we asked:
+    asked once, so that who loses them later does not change the past.
     """
 
     __tablename__ = "review"
@@ -64,7 +66,23 @@ class Review(Work, Base):
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     repository_id: Mapped[int] = mapped_column(ForeignKey("repository.id"))
     issue_number: Mapped[int]
+    rights: Mapped[dict[str, Any]] = mapped_column(default=dict)
     created_at: Mapped[datetime]
+
+
+class LabelName(Base):
+    """A name that a label of a repository has or had: one row each, so a rename adds one.
+
+    `label_id` is GitHub's and survives renames. Which name holds now is for GitHub to say.
+    """
+
+    __tablename__ = "label_name"
+
+    repository_id: Mapped[int] = mapped_column(ForeignKey("repository.id"), primary_key=True)
+    label_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+    # Folded: GitHub compares label names without case.
+    folded: Mapped[str] = mapped_column(String(50), primary_key=True)
+    name: Mapped[str] = mapped_column(String(50))
 
 
 class Correction(Base):
@@ -127,26 +145,31 @@ class RepositoryConfig(Work, Base):
 
 
 class Command(Work, Base):
-    """A command in a comment, waiting to be carried out; GitHub's comment id is the key.
+    """The commands of a comment, waiting to be carried out; GitHub's comment id is the key.
 
-    `line` is the command's own line, cut; nothing else of the comment is kept.
+    `lines` are the commands' own lines, cut; nothing else of the comment is kept. `words` is what
+    the actor said of labels by them, noted before anything is written: see `app.db.words`.
     """
 
     __tablename__ = "command"
     __table_args__ = (
         UniqueConstraint("comment_id"),
         Index("ix_command_due", "state", "due_at"),
+        Index("ix_command_issue", "repository_id", "issue_number"),
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     comment_id: Mapped[int] = mapped_column(BigInteger)
     repository_id: Mapped[int] = mapped_column(ForeignKey("repository.id"))
     issue_number: Mapped[int]
-    line: Mapped[str] = mapped_column(String(300))
+    lines: Mapped[list[str]]
     actor_id: Mapped[int] = mapped_column(BigInteger)
     actor: Mapped[str] = mapped_column(String(100))
+    words: Mapped[dict[str, Any]] = mapped_column(default=dict)
     # What came of it, in words; None until it was carried out.
     outcome: Mapped[str | None] = mapped_column(String(500))
+    # Our comment that answers it, if there is one.
+    reply_id: Mapped[int | None] = mapped_column(BigInteger)
     happened_at: Mapped[datetime]
     created_at: Mapped[datetime]
 
@@ -167,8 +190,10 @@ class MemoryVector(Base):
 class ModelVersion(Base):
     """One adapter with its manifest, in the model store. `repository_id` None is shared by all.
 
-    `digest` is the SHA-256 of the weights, checked at load. `report` is what the gate measured,
-    `reason` its verdict in words, or why the version was retired.
+    `digest` is the SHA-256 of the whole artifact, checked at load. `report` is what the gate
+    measured, `reason` why it kept a candidate back, or why the version was retired. `replaced` is
+    the version that was active before in the same place: what a rollback goes back to, unless that
+    was itself rolled back. `problem` is why workers could not load it when they last tried.
     """
 
     __tablename__ = "model_version"
@@ -180,6 +205,14 @@ class ModelVersion(Base):
             unique=True,
             sqlite_where=text("state = 'active'"),
             postgresql_where=text("state = 'active'"),
+        ),
+        # NULLs are distinct to a unique index, so the shared version needs one of its own.
+        Index(
+            "ix_model_version_one_shared",
+            "state",
+            unique=True,
+            sqlite_where=text("state = 'active' AND repository_id IS NULL"),
+            postgresql_where=text("state = 'active' AND repository_id IS NULL"),
         ),
     )
 
@@ -194,9 +227,12 @@ class ModelVersion(Base):
     parent: Mapped[str | None] = mapped_column(String(100))
     report: Mapped[dict[str, Any]] = mapped_column(default=dict)
     reason: Mapped[str] = mapped_column(String(500), default="")
+    replaced: Mapped[str | None] = mapped_column(String(100))
+    problem: Mapped[str | None] = mapped_column(String(500))
     created_at: Mapped[datetime]
     activated_at: Mapped[datetime | None]
     retired_at: Mapped[datetime | None]
+    rolled_back_at: Mapped[datetime | None]
 
 
 class Retraining(Work, Base):
@@ -228,7 +264,8 @@ class Retraining(Work, Base):
 class Run(Work, Base):
     """A backfill of old issues, or an undo of what a run (or a model version) wrote.
 
-    Applications carry the id of the run they belong to. `cursor` is where to go on.
+    Snapshots and Applications carry the id of the run they belong to. `cursor` is where to go on,
+    `options` is what was asked for, `counts` what came of it so far.
     """
 
     __tablename__ = "run"
@@ -241,6 +278,7 @@ class Run(Work, Base):
     target: Mapped[str | None] = mapped_column(String(200))
     asked_by: Mapped[str] = mapped_column(String(100))
     cursor: Mapped[str | None] = mapped_column(String(300))
+    options: Mapped[dict[str, Any]] = mapped_column(default=dict)
     counts: Mapped[dict[str, Any]] = mapped_column(default=dict)
     created_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]

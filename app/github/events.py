@@ -26,6 +26,7 @@ class Name(StrEnum):
     """The events we look into."""
 
     ISSUES = "issues"
+    ISSUE_COMMENT = "issue_comment"
     INSTALLATION = "installation"
     INSTALLATION_REPOSITORIES = "installation_repositories"
     REPOSITORY = "repository"
@@ -64,6 +65,7 @@ INTEREST: Mapping[str, frozenset[Action]] = {
             Action.UNLABELED,
         }
     ),
+    Name.ISSUE_COMMENT: frozenset({Action.CREATED}),
     Name.INSTALLATION: frozenset(
         {
             Action.CREATED,
@@ -87,7 +89,6 @@ INTEREST: Mapping[str, frozenset[Action]] = {
 # Events that reach us by our own choice of subscriptions, and what is not done with them.
 _UNUSED = {
     "ping": "GitHub asks whether anybody is there",
-    "issue_comment": "comments are not read",
     "label": "labels of a repository are looked up when they are needed",
     "github_app_authorization": "no tokens of people are kept",
 }
@@ -141,6 +142,16 @@ class Issue(_Part):
     pull_request: object = None
 
 
+class Comment(_Part):
+    """A comment on an issue. `performed_via_github_app` is the App that wrote it for its author."""
+
+    id: GitHubId
+    body: str | None = None
+    user: Actor | None = None
+    created_at: Moment
+    performed_via_github_app: object = None
+
+
 class Repository(_Part):
     """A repository; the lists in installation events carry no owner."""
 
@@ -172,6 +183,7 @@ class Event(_Part):
     installation: Installation | None = None
     repository: Repository | None = None
     issue: Issue | None = None
+    comment: Comment | None = None
     label: Label | None = None
     # Titles and bodies before an edit, a transferred issue's new place: which keys changed.
     changes: dict[str, object] = Field(default_factory=dict)

@@ -16,11 +16,13 @@ from app.core.text import IssueText
 from app.db import work
 from app.db.clock import from_now
 from app.db.insertion import insert_new
+from app.db.learning import Command
 from app.db.session import Database
 from app.db.tables import Application, Delivery, IssueSnapshot, Outcome
 from app.github import events
 from app.github.events import Event, Issue, Name
 from app.intake import installations
+from app.intake.comments import comment_event
 from app.intake.installations import learn
 from app.intake.issues import issue_event
 from app.intake.verdict import Arrival, Verdict, ignored
@@ -119,6 +121,9 @@ def _again(session: Session, earlier: Delivery, event: Event) -> Accepted:
     ring = None
     if earlier.outcome == Outcome.TRIAGE and event.repository and event.issue:
         ring = _revive(session, event.repository.id, event.issue)
+    elif earlier.outcome == Outcome.COMMAND and event.comment:
+        dead = work.revive(session, Command, Command.comment_id == event.comment.id)
+        ring = Task.COMMAND if dead else None
     reason = "seen before" if ring is None else "seen before; what had failed is tried again"
     return Accepted(Outcome(earlier.outcome), reason, True, ring)
 
@@ -139,6 +144,7 @@ def _revive(session: Session, repository_id: int, issue: Issue) -> Task | None:
 
 _JUDGES: Mapping[Name, Callable[[Arrival], Verdict]] = {
     Name.ISSUES: issue_event,
+    Name.ISSUE_COMMENT: comment_event,
     Name.INSTALLATION: installations.installation_event,
     Name.INSTALLATION_REPOSITORIES: installations.selection_event,
     Name.REPOSITORY: installations.repository_event,

@@ -25,10 +25,12 @@ def upgrade() -> None:
         sa.Column("comment_id", sa.BigInteger(), nullable=False),
         sa.Column("repository_id", ID, nullable=False),
         sa.Column("issue_number", sa.Integer(), nullable=False),
-        sa.Column("line", sa.String(length=300), nullable=False),
+        sa.Column("lines", JSON, nullable=False),
         sa.Column("actor_id", sa.BigInteger(), nullable=False),
         sa.Column("actor", sa.String(length=100), nullable=False),
+        sa.Column("words", JSON, nullable=False),
         sa.Column("outcome", sa.String(length=500), nullable=True),
+        sa.Column("reply_id", sa.BigInteger(), nullable=True),
         sa.Column("happened_at", TIME, nullable=False),
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("state", sa.String(length=20), nullable=False),
@@ -44,6 +46,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("comment_id", name=op.f("uq_command_comment_id")),
     )
     op.create_index("ix_command_due", "command", ["state", "due_at"], unique=False)
+    op.create_index("ix_command_issue", "command", ["repository_id", "issue_number"], unique=False)
     op.create_table(
         "model_version",
         sa.Column("id", ID, nullable=False),
@@ -56,9 +59,12 @@ def upgrade() -> None:
         sa.Column("parent", sa.String(length=100), nullable=True),
         sa.Column("report", JSON, nullable=False),
         sa.Column("reason", sa.String(length=500), nullable=False),
+        sa.Column("replaced", sa.String(length=100), nullable=True),
+        sa.Column("problem", sa.String(length=500), nullable=True),
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("activated_at", TIME, nullable=True),
         sa.Column("retired_at", TIME, nullable=True),
+        sa.Column("rolled_back_at", TIME, nullable=True),
         sa.ForeignKeyConstraint(
             ["repository_id"], ["repository.id"], name=op.f("fk_model_version_repository_id")
         ),
@@ -72,6 +78,14 @@ def upgrade() -> None:
         unique=True,
         sqlite_where=sa.text("state = 'active'"),
         postgresql_where=sa.text("state = 'active'"),
+    )
+    op.create_index(
+        "ix_model_version_one_shared",
+        "model_version",
+        ["state"],
+        unique=True,
+        sqlite_where=sa.text("state = 'active' AND repository_id IS NULL"),
+        postgresql_where=sa.text("state = 'active' AND repository_id IS NULL"),
     )
     op.create_index(
         op.f("ix_model_version_repository_id"), "model_version", ["repository_id"], unique=False
@@ -158,6 +172,7 @@ def upgrade() -> None:
         sa.Column("target", sa.String(length=200), nullable=True),
         sa.Column("asked_by", sa.String(length=100), nullable=False),
         sa.Column("cursor", sa.String(length=300), nullable=True),
+        sa.Column("options", JSON, nullable=False),
         sa.Column("counts", JSON, nullable=False),
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("finished_at", TIME, nullable=True),
@@ -258,6 +273,12 @@ def downgrade() -> None:
     op.drop_index("ix_repository_config_due", table_name="repository_config")
     op.drop_table("repository_config")
     op.drop_index(op.f("ix_model_version_repository_id"), table_name="model_version")
+    op.drop_index(
+        "ix_model_version_one_shared",
+        table_name="model_version",
+        sqlite_where=sa.text("state = 'active' AND repository_id IS NULL"),
+        postgresql_where=sa.text("state = 'active' AND repository_id IS NULL"),
+    )
     op.drop_index(
         "ix_model_version_one_active",
         table_name="model_version",
