@@ -6,7 +6,9 @@ processes under `accelerate launch`); ours are the batches and the loss.
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,7 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import get_last_checkpoint
 
 from app.core.errors import ConfigProblem
@@ -130,13 +133,15 @@ def finetune(
     *,
     device: str = "auto",
     resume: bool = False,
+    start: Path | None = None,
     report_to: Sequence[str] = ("tensorboard",),
 ) -> Tuned:
     """Train an adapter on `train`; `holdout` only measures, and stops when patience is set.
 
     `folder` takes checkpoints and logs. With `resume`, goes on from the last checkpoint there and
-    ends with the same weights as an uninterrupted run. ConfigProblem when there is nothing to
-    resume, or when `folder` has checkpoints of an earlier run and `resume` is not set.
+    ends with the same weights as an uninterrupted run. `start` is an adapter to go on training
+    instead of a new one; its shape holds then, not the configuration's. ConfigProblem when there is
+    nothing to resume, or when `folder` has checkpoints of an earlier run and `resume` is not set.
     """
     checkpoint = _last_checkpoint(folder, resume)
     hush()
@@ -144,7 +149,7 @@ def finetune(
     # Under `accelerate launch` this picks the process's own GPU, before anything is loaded on one.
     PartialState(cpu=device == "cpu")
     machine = hardware.detect(device)  # type: ignore[arg-type]
-    base, model = prepare(config, machine, data_dir)
+    base, model = prepare(config, machine, data_dir, start)
     encoder = Encoder(base.tokenizer, config.max_tokens, model.config.max_position_embeddings)
     form = encoder.form(taxonomy)
     truth = objective.targets(train, form)
@@ -165,9 +170,12 @@ def finetune(
 
 
 def prepare(
-    config: TrainConfig, machine: hardware.Hardware, data_dir: Path
+    config: TrainConfig, machine: hardware.Hardware, data_dir: Path, start: Path | None = None
 ) -> tuple[Base, PeftModel]:
-    """The 4-bit base of `config`, and the same with fresh float32 adapters around it."""
+    """The 4-bit base of `config`, and the same with float32 adapters around it.
+
+    They are new, or those of the folder `start`. ConfigProblem if either does not fit the base.
+    """
     base = loading.load(resolve(config.base), data_dir, machine)
     inner = base.model
     if config.weights == "nf4-once":
@@ -175,6 +183,16 @@ def prepare(
     inner.requires_grad_(False)
     if config.recompute:
         inner.gradient_checkpointing_enable({"use_reentrant": False})
+    model = _continued(inner, start) if start is not None else _fresh(inner, config)
+    if config.compile:
+        # Layer by layer: they share one compiled graph, which takes half a minute to build. In
+        # place, so that names in checkpoints stay those of the uncompiled model.
+        for layer in inner.get_decoder().layers:
+            layer.compile(dynamic=True)
+    return base, model
+
+
+def _fresh(inner: PreTrainedModel, config: TrainConfig) -> PeftModel:
     lora = LoraConfig(
         r=config.lora.rank,
         lora_alpha=config.lora.alpha,
@@ -185,17 +203,34 @@ def prepare(
     model = get_peft_model(inner, lora)
     if not any(p.requires_grad for p in model.parameters()):
         raise ConfigProblem(f"{config.base} has no layers called {', '.join(config.lora.modules)}")
-    if config.compile:
-        # Layer by layer: they share one compiled graph, which takes half a minute to build. In
-        # place, so that names in checkpoints stay those of the uncompiled model.
-        for layer in inner.get_decoder().layers:
-            layer.compile(dynamic=True)
-    return base, model
+    return cast(PeftModel, model)
+
+
+def _continued(inner: PreTrainedModel, start: Path) -> PeftModel:
+    try:
+        return PeftModel.from_pretrained(inner, str(start), is_trainable=True)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ConfigProblem(f"{start} does not fit the base model: {error}") from error
+
+
+def last_checkpoint(folder: Path) -> str | None:
+    """The newest whole checkpoint of a run in `folder`, if there is one.
+
+    The Trainer writes the state last; what has none was being written when its process was killed,
+    and goes.
+    """
+    place = folder / CHECKPOINTS
+    for path in place.glob("checkpoint-*") if place.is_dir() else ():
+        try:
+            json.loads((path / TRAINER_STATE_NAME).read_bytes())
+        except (OSError, ValueError):
+            shutil.rmtree(path)
+    return get_last_checkpoint(str(place)) if place.is_dir() else None
 
 
 def _last_checkpoint(folder: Path, resume: bool) -> str | None:
     place = folder / CHECKPOINTS
-    found = get_last_checkpoint(str(place)) if place.is_dir() else None
+    found = last_checkpoint(folder)
     if resume and found is None:
         raise ConfigProblem(f"nothing to resume: {place} has no checkpoint")
     if found is not None and not resume:

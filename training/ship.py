@@ -31,15 +31,20 @@ def ship(
     holdout: Sequence[Example],
     taxonomy: Taxonomy,
     folder: Path,
+    parent: Manifest | None = None,
 ) -> Manifest:
     """Calibrate on `holdout`, then write adapter, manifest and configuration into `folder`.
 
-    Weights are written in bfloat16: half the size, and what serving computes in. Without a holdout
-    the adapter carries neither calibration nor thresholds of its own.
+    Where `holdout` says too little of a dimension, what `parent` was calibrated with holds, if it
+    had the same labels: that is the adapter this one went on from. Weights are written in bfloat16:
+    half the size, and what serving computes in. Without a holdout the adapter carries neither
+    calibration nor thresholds of its own.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _write_weights(tuned, folder)
     fitted, thresholds = _fit(tuned, holdout, taxonomy)
+    if parent is not None:
+        fitted, thresholds = _inherit(fitted, thresholds, holdout, taxonomy, parent)
     found = _manifest(tuned, train, taxonomy, fitted, thresholds, folder)
     found.save(folder)
     (folder / CONFIG).write_text(tuned.config.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -73,6 +78,29 @@ def _fit(
     fitted = fitting.calibrate(scores, holdout, taxonomy)
     precision = tuned.config.holdout.target_precision
     return fitted, fitting.thresholds(scores, holdout, taxonomy, fitted, precision)
+
+
+def _inherit(
+    fitted: Mapping[str, Calibration],
+    thresholds: Thresholds,
+    holdout: Sequence[Example],
+    taxonomy: Taxonomy,
+    parent: Manifest,
+) -> tuple[dict[str, Calibration], Thresholds]:
+    found, labels = dict(fitted), dict(thresholds.labels)
+    gate = thresholds.gate
+    for dimension, names in taxonomy.vocabulary.items():
+        alike = set(parent.vocabulary.get(dimension, ())) == set(names)
+        answers = sum(dimension in example.labels for example in holdout)
+        if answers >= fitting.ENOUGH or not alike or dimension not in parent.calibration:
+            continue
+        found[dimension] = parent.calibration[dimension]
+        labels[dimension] = dict(parent.thresholds.labels.get(dimension, {}))
+        if taxonomy.gate is not None and taxonomy.gate[0] == dimension:
+            gate = parent.thresholds.gate
+    default = thresholds.default if fitted else parent.thresholds.default
+    update = {"labels": labels, "gate": gate, "default": default}
+    return found, thresholds.model_copy(update=update)
 
 
 def _manifest(

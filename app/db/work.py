@@ -123,6 +123,12 @@ def note(session: Session, row: Claimed, **values: Any) -> bool:
     return _count(session, update(type(row)).where(*_ours(row)).values(**values)) == 1
 
 
+def renew(session: Session, row: Claimed, lease_seconds: float) -> bool:
+    """Hold `row` for another `lease_seconds` from now. False if the lease was lost."""
+    ends = from_now(lease_seconds)
+    return note(session, row, lease_until=ends, due_at=ends)
+
+
 def may_act(session: Session, row: Claimed, lease_seconds: float) -> bool:
     """True while the lease is ours and at most 70 % used, by the database's clock."""
     table = type(row)
