@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -17,6 +19,7 @@ from app.core.settings import Settings
 from app.core.taxonomy import Label
 from app.github.connection import Connection
 from app.github.models import (
+    Comment,
     HookDelivery,
     Identity,
     Issue,
@@ -26,6 +29,14 @@ from app.github.models import (
     RepositoryName,
     read,
 )
+
+
+@dataclass(frozen=True)
+class IssuePage:
+    """A page of a repository's issues, and whether it is the last one."""
+
+    issues: list[Issue]
+    last: bool
 
 
 class AppClient:
@@ -167,6 +178,50 @@ class InstallationClient:
             self._connection.send("DELETE", path)
         except Gone:
             return
+
+    def open_issues(self, repository: str, page: int, since: datetime | None = None) -> IssuePage:
+        """One page of the open issues and pull requests, newest first, counted from 1.
+
+        With `since`, only those that something happened to since then.
+        """
+        asked = {"state": "open", "sort": "created", "direction": "desc", "page": page}
+        if since is not None:
+            asked["since"] = f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        found = self._connection.page(f"/repos/{repository}/issues", **asked)
+        return IssuePage([read(Issue, item) for item in found.items], found.complete)
+
+    def comments(
+        self, repository: str, number: int, since: datetime | None = None
+    ) -> Iterator[Comment]:
+        """Comments on an issue, oldest first; with `since`, those written or edited since then."""
+        asked = {"since": f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"} if since else {}
+        for item in self._connection.items(
+            f"/repos/{repository}/issues/{number}/comments", **asked
+        ):
+            yield read(Comment, item)
+
+    def say(self, repository: str, number: int, text: str) -> int:
+        """Comment on an issue; the comment's id. Not idempotent: look for it before a repeat."""
+        path = f"/repos/{repository}/issues/{number}/comments"
+        return read(Comment, self._connection.send("POST", path, {"body": text})).id
+
+    def reword(self, repository: str, comment_id: int, text: str) -> bool:
+        """Give a comment of ours another text; False if somebody deleted it."""
+        try:
+            path = f"/repos/{repository}/issues/comments/{comment_id}"
+            self._connection.send("PATCH", path, {"body": text})
+        except Gone:
+            return False
+        return True
+
+    def react(self, repository: str, comment_id: int, content: str) -> bool:
+        """React to a comment, once however often asked; False if somebody deleted it."""
+        path = f"/repos/{repository}/issues/comments/{comment_id}/reactions"
+        try:
+            self._connection.send("POST", path, {"content": content})
+        except Gone:
+            return False
+        return True
 
 
 def read_key(private_key: str) -> RSAPrivateKey:

@@ -77,9 +77,9 @@ class Connection:
         response = self._call(method, path, json=json)
         return _json(response) if response.content else None
 
-    def page(self, path: str) -> Page:
-        """The first page of a list, as long as GitHub makes one."""
-        response = self._call("GET", path, params={"per_page": PER_PAGE})
+    def page(self, path: str, **params: Any) -> Page:
+        """One page of a list (the first without `page`), as long as GitHub makes one."""
+        response = self._call("GET", path, params={"per_page": PER_PAGE, **params})
         return Page(_json(response), complete=self._next(response.raw_response) is None)
 
     def items(

@@ -62,6 +62,14 @@ class Issue(_Answer):
         return self.state == "closed"
 
 
+class Comment(_Answer):
+    """A comment on an issue."""
+
+    id: int
+    body: str | None = None
+    user: Actor | None = None
+
+
 class App(_Answer):
     """A GitHub App."""
 
