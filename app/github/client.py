@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,19 +14,22 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from githubkit.auth import AppAuthStrategy, AppInstallationAuthStrategy
 
-from app.core.errors import ConfigProblem, Gone, NotPermitted
+from app.core.errors import BadRequest, ConfigProblem, Gone, NotPermitted
 from app.core.settings import Settings
 from app.core.taxonomy import Label
 from app.github.connection import Connection
 from app.github.models import (
     Comment,
+    Comment,
     HookDelivery,
     Identity,
     Issue,
     IssueEvent,
+    Proposal,
     Permission,
     RepositoryLabel,
     RepositoryName,
+    StoredFile,
     read,
 )
 
@@ -170,6 +173,83 @@ class InstallationClient:
             "POST", f"/repos/{repository}/issues/{number}/labels", {"labels": names}
         )
         return [read(RepositoryLabel, item).name for item in answer or ()]
+
+    def propose_labels(
+        self, repository: str, number: int, proposals: Sequence[Proposal]
+    ) -> list[str]:
+        """Propose labels for a person to approve; all labels the issue carries afterwards.
+
+        Only where `proposals` answered: elsewhere GitHub may take a proposal for a label.
+        """
+        items = [
+            {
+                "name": proposal.name,
+                "suggest": True,
+                "rationale": proposal.rationale,
+                "confidence": proposal.confidence,
+            }
+            for proposal in proposals
+        ]
+        answer = self._connection.send(
+            "POST", f"/repos/{repository}/issues/{number}/labels", {"labels": items}
+        )
+        return [read(RepositoryLabel, item).name for item in answer or ()]
+
+    def proposed(self, repository: str, number: int) -> set[int] | None:
+        """Ids of the labels ever proposed for an issue; None where GitHub has no suggestions."""
+        path = f"/repos/{repository}/issues/{number}/suggestions"
+        try:
+            found = list(self._connection.items(path, state="all", action="add_label"))
+        except (Gone, NotPermitted):
+            return None
+        return {int(item["target_id"]) for item in found if item.get("target_id") is not None}
+
+    def label_id(self, repository: str, name: str) -> int | None:
+        """The id of a label of the repository; None if it has none of that name."""
+        path = f"/repos/{repository}/labels/{quote(name, safe='')}"
+        try:
+            return read(RepositoryLabel, self._connection.get(path)).id
+        except Gone:
+            return None
+
+    def file(self, repository: str, path: str, etag: str | None = None) -> StoredFile | None:
+        """A file of the default branch; None if it is as `etag` left it. Gone if there is none."""
+        fresh = self._connection.get_fresh(f"/repos/{repository}/contents/{path}", etag)
+        if fresh is None:
+            return None
+        if not isinstance(fresh.answer, dict):
+            raise BadRequest(f"{path} is a folder")
+        return read(StoredFile, fresh.answer | {"etag": fresh.etag})
+
+    def issues_by(self, repository: str, login: str) -> list[Issue]:
+        """The issues that `login` opened, whatever their state, newest first."""
+        path = f"/repos/{repository}/issues"
+        found = self._connection.items(path, state="all", creator=login)
+        return [read(Issue, item) for item in found]
+
+    def open_issue(self, repository: str, title: str, body: str) -> Issue:
+        """Open an issue in our name."""
+        wanted = {"title": title, "body": body}
+        return read(Issue, self._connection.send("POST", f"/repos/{repository}/issues", wanted))
+
+    def change_issue(self, repository: str, number: int, **changes: str) -> None:
+        """Change title, body or state of an issue."""
+        self._connection.send("PATCH", f"/repos/{repository}/issues/{number}", changes)
+
+    def comments(self, repository: str, number: int) -> Iterator[Comment]:
+        """The comments of an issue, oldest first."""
+        for item in self._connection.items(f"/repos/{repository}/issues/{number}/comments"):
+            yield read(Comment, item)
+
+    def comment(self, repository: str, number: int, body: str) -> None:
+        """Say something on an issue."""
+        path = f"/repos/{repository}/issues/{number}/comments"
+        self._connection.send("POST", path, {"body": body})
+
+    def edit_comment(self, repository: str, comment_id: int, body: str) -> None:
+        """Say something else in a comment of ours."""
+        path = f"/repos/{repository}/issues/comments/{comment_id}"
+        self._connection.send("PATCH", path, {"body": body})
 
     def remove_label(self, repository: str, number: int, name: str) -> None:
         """Take one label off an issue; done already if it is not there."""

@@ -36,6 +36,14 @@ class Page:
     complete: bool
 
 
+@dataclass(frozen=True)
+class Fresh:
+    """An answer, and the tag by which GitHub says later that it is still the same."""
+
+    answer: Any
+    etag: str
+
+
 class Connection:
     """Calls as one identity (the App or one of its installations).
 
@@ -71,6 +79,14 @@ class Connection:
     def get(self, path: str, **params: Any) -> Any:
         """The decoded JSON of one GET."""
         return _json(self._call("GET", path, params=params))
+
+    def get_fresh(self, path: str, etag: str | None) -> Fresh | None:
+        """One GET; None if nothing changed since `etag`, which costs nothing of the rate limit."""
+        known = {"if-none-match": etag} if etag else None
+        response = self._call("GET", path, headers=known)
+        if response.status_code == httpx.codes.NOT_MODIFIED:
+            return None
+        return Fresh(_json(response), response.headers.get("etag", ""))
 
     def send(self, method: str, path: str, json: Any | None = None) -> Any:
         """The decoded JSON of one POST, PATCH or DELETE; None for an answer without a body."""
@@ -116,13 +132,16 @@ class Connection:
         path: str,
         params: Mapping[str, Any] | None = None,
         json: Any | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Response[Any]:
         try:
-            response = self._request(method, path, params, json)
+            response = self._request(method, path, params, json, headers)
         except (GitHubException, ValueError) as error:
             # ValueError: githubkit reads rate limit headers as numbers, whatever stands there.
             raise self._counted(method, failures.from_exception(error)) from error
-        if not response.is_success:
+        if not response.is_success and not (
+            headers and response.status_code == httpx.codes.NOT_MODIFIED
+        ):
             raise failures.from_response(response.raw_response)
         # Reads go on while writes are limited, so a read that succeeds says nothing of writes.
         self._limits[_kind(method)] = 0
@@ -136,10 +155,17 @@ class Connection:
         return error.again(before)
 
     def _request(
-        self, method: str, path: str, params: Mapping[str, Any] | None, json: Any | None
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, Any] | None,
+        json: Any | None,
+        headers: Mapping[str, str] | None,
     ) -> Response[Any]:
         def once() -> Response[Any]:
-            return self._github.request(method, path.lstrip("/"), params=params or None, json=json)
+            return self._github.request(
+                method, path.lstrip("/"), params=params or None, json=json, headers=headers
+            )
 
         try:
             return once()

@@ -6,12 +6,14 @@ years older than github.com and both keep adding fields.
 
 from __future__ import annotations
 
+from base64 import b64decode
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from app.core.errors import GitHubUnavailable
+from app.core.errors import BadRequest, GitHubUnavailable
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -31,6 +33,7 @@ class Actor(_Answer):
 class RepositoryLabel(_Answer):
     """A label as a repository or an issue carries it."""
 
+    id: int | None = None
     name: str
     color: str | None = None
     description: str | None = None
@@ -128,6 +131,53 @@ class Permission(_Answer):
             return self.user.permissions.triage
         # Enterprise Server before 3.4 tells no rights one by one.
         return self.permission in ("admin", "write") or self.role_name in ("triage", "maintain")
+
+
+class Comment(_Answer):
+    """A comment on an issue."""
+
+    id: int
+    body: str | None = None
+    user: Actor | None = None
+
+
+class Confidence(StrEnum):
+    """How sure a proposal is, in GitHub's words."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+class Proposal(BaseModel):
+    """A label that a person may approve or dismiss."""
+
+    name: str
+    rationale: str
+    confidence: Confidence
+
+
+class StoredFile(_Answer):
+    """A file as the contents API tells it; `content` is base64 with line breaks."""
+
+    type: str
+    size: int = 0
+    encoding: str = ""
+    content: str = ""
+    etag: str = ""
+
+    def text(self, most_bytes: int) -> str:
+        """Its text, of at most so many bytes of UTF-8; BadRequest in words if it is none."""
+        if self.type != "file":
+            raise BadRequest(f"it is a {self.type}, no file")
+        if self.size > most_bytes:
+            raise BadRequest(f"the file is larger than {most_bytes // 1024} KB")
+        if self.encoding != "base64":
+            raise BadRequest(f"its content came in an unknown form ({self.encoding or 'none'})")
+        try:
+            return b64decode(self.content).decode("utf-8-sig")
+        except ValueError:
+            raise BadRequest("it is not UTF-8 text") from None
 
 
 class HookDelivery(_Answer):
