@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import quote
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -20,13 +21,12 @@ from app.core.taxonomy import Label
 from app.github.connection import Connection
 from app.github.models import (
     Comment,
-    Comment,
     HookDelivery,
     Identity,
     Issue,
     IssueEvent,
-    Proposal,
     Permission,
+    Proposal,
     RepositoryLabel,
     RepositoryName,
     StoredFile,
@@ -236,21 +236,6 @@ class InstallationClient:
         """Change title, body or state of an issue."""
         self._connection.send("PATCH", f"/repos/{repository}/issues/{number}", changes)
 
-    def comments(self, repository: str, number: int) -> Iterator[Comment]:
-        """The comments of an issue, oldest first."""
-        for item in self._connection.items(f"/repos/{repository}/issues/{number}/comments"):
-            yield read(Comment, item)
-
-    def comment(self, repository: str, number: int, body: str) -> None:
-        """Say something on an issue."""
-        path = f"/repos/{repository}/issues/{number}/comments"
-        self._connection.send("POST", path, {"body": body})
-
-    def edit_comment(self, repository: str, comment_id: int, body: str) -> None:
-        """Say something else in a comment of ours."""
-        path = f"/repos/{repository}/issues/comments/{comment_id}"
-        self._connection.send("PATCH", path, {"body": body})
-
     def remove_label(self, repository: str, number: int, name: str) -> None:
         """Take one label off an issue; done already if it is not there."""
         path = f"/repos/{repository}/issues/{number}/labels/{quote(name, safe='')}"
@@ -274,7 +259,9 @@ class InstallationClient:
         self, repository: str, number: int, since: datetime | None = None
     ) -> Iterator[Comment]:
         """Comments on an issue, oldest first; with `since`, those written or edited since then."""
-        asked = {"since": f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"} if since else {}
+        asked: dict[str, Any] = (
+            {"since": f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"} if since else {}
+        )
         for item in self._connection.items(
             f"/repos/{repository}/issues/{number}/comments", **asked
         ):

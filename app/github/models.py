@@ -133,14 +133,6 @@ class Permission(_Answer):
         return self.permission in ("admin", "write") or self.role_name in ("triage", "maintain")
 
 
-class Comment(_Answer):
-    """A comment on an issue."""
-
-    id: int
-    body: str | None = None
-    user: Actor | None = None
-
-
 class Confidence(StrEnum):
     """How sure a proposal is, in GitHub's words."""
 
