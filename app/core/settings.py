@@ -69,6 +69,47 @@ class Settings(BaseSettings):
         description="least probability written, for every label; the model's own, or 0.5, without",
     )
 
+    model_store: str | None = Field(
+        default=None,
+        description="where model versions are kept: a directory, or s3://BUCKET/PATH and whatever "
+        "else fsspec reaches; a directory in DATA_DIR without it",
+    )
+    adapters_in_memory: int = Field(
+        default=8, ge=1, le=1000, description="model versions a worker holds ready at once"
+    )
+    rollback_level: float = Field(
+        default=0.01,
+        ge=0,
+        le=0.5,
+        description="error probability at which a version that people override more often than "
+        "the one before is rolled back; 0 never does",
+    )
+    rollback_labels: int = Field(
+        default=20, ge=5, description="labels each of the two has to have written before that"
+    )
+
+    # Retraining
+    retraining_config: str | None = Field(
+        default=None,
+        description="how retrainings train: a configuration's name, or a .toml file; the model's "
+        "own without",
+    )
+    retraining_start: Literal["active", "base"] = Field(
+        default="active",
+        description="what a retraining goes on from: the active version's adapter, or the base",
+    )
+    retraining_replay: Path | None = Field(
+        default=None,
+        description="labelled reports (JSON Lines) that every retraining sees again, so that "
+        "nothing is forgotten; their text then shapes the model of every repository",
+    )
+    retraining_rows: int = Field(
+        default=4000, ge=100, description="most reports a retraining learns from, and most replayed"
+    )
+    retraining_threads: int | None = Field(
+        default=None, ge=1, description="threads of a retraining; half of the cores without"
+    )
+
     # The work
     batch_size: int = Field(default=16, ge=1, le=256, description="issues a worker claims at once")
     lease_seconds: int = Field(default=300, ge=10, description="how long a claim holds")
@@ -174,6 +215,16 @@ class Settings(BaseSettings):
         path = str(self.data_dir.resolve() / "triora.db")
         # The two characters that mean something in the path of such a URL.
         return "sqlite:///" + path.replace("%", "%25").replace("?", "%3F")
+
+    @property
+    def model_store_url(self) -> str:
+        """Where model versions are kept, as fsspec takes it."""
+        return self.model_store or str(self.data_dir.resolve() / "models" / "versions")
+
+    @property
+    def model_cache(self) -> Path:
+        """Where adapters out of the model store stand unpacked on this machine."""
+        return self.data_dir.resolve() / "models" / "fetched"
 
     @property
     def broker_socket(self) -> Path:
