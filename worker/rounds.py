@@ -26,7 +26,7 @@ from app.github.client import AppClient, InstallationClient
 from app.github.failures import RepositoryMoved
 from worker.settle import settle
 from worker.standing import barred
-from worker.turns import TURN, block, is_open
+from worker.turns import TURN, block, is_open, is_written_for
 
 log = structlog.get_logger()
 
@@ -165,6 +165,8 @@ def _choose(session: Session, table: type[B]) -> int | None:
 
 
 def _busy(table: type[B], installation_id: ExpressionElementRole[int] | int) -> ColumnElement[bool]:
+    if issubclass(table, Command | Run):
+        return is_written_for(installation_id)
     held, repository = aliased(table), aliased(Repository)
     return (
         exists()

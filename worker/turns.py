@@ -1,4 +1,8 @@
-"""Claims of label work: one writer at a time for each installation, as GitHub asks."""
+"""Claims of label work: one writer at a time for each installation, as GitHub asks.
+
+Labels, commands and runs take turns at an installation. Who asked in person goes first: labels
+stand back where a command or a run is due.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +16,15 @@ from sqlalchemy.sql.roles import ExpressionElementRole
 from app.core.settings import Settings
 from app.db import coverage, work
 from app.db.clock import from_now
+from app.db.learning import Command, Run
 from app.db.tables import Application, Installation, IssueSnapshot, Repository, State
 from worker.standing import stand_aside
 
 # One writer's turn; short, so that installations take turns. A row costs a few requests and up to
 # three writes a second apart, far inside a lease.
 TURN = 10
+# A command or run that was due so long ago keeps nobody waiting any more.
+UNHEARD_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -68,13 +75,19 @@ def _choose(session: Session) -> int | None:
         .join(Repository, Repository.installation_id == Installation.id)
         .join(IssueSnapshot, IssueSnapshot.repository_id == Repository.id)
         .join(Application, Application.snapshot_id == IssueSnapshot.id)
-        .where(work.due(Application), is_open(), ~_busy(Installation.id))
+        .where(
+            work.due(Application),
+            is_open(),
+            ~is_written_for(Installation.id),
+            ~_goes_first(Command),
+            ~_goes_first(Run),
+        )
         .order_by(Application.due_at)
         .limit(1)
         .with_for_update(of=Installation, skip_locked=True)
     )
     # Looked at again under the lock: the first look may be older than another writer's claim.
-    if installation_id is None or session.scalar(select(_busy(installation_id))):
+    if installation_id is None or session.scalar(select(is_written_for(installation_id))):
         return None
     return installation_id
 
@@ -84,7 +97,48 @@ def is_open() -> ColumnElement[bool]:
     return or_(Installation.blocked_until.is_(None), Installation.blocked_until <= from_now())
 
 
-def _busy(installation_id: ExpressionElementRole[int] | int) -> ColumnElement[bool]:
+def is_written_for(
+    installation_id: ExpressionElementRole[int] | int,
+) -> ColumnElement[bool]:
+    """True while somebody holds work that writes to the installation's issues."""
+    return or_(
+        _labels_held(installation_id), _held(Command, installation_id), _held(Run, installation_id)
+    )
+
+
+def _goes_first(table: type[Command | Run]) -> ColumnElement[bool]:
+    asked, repository = aliased(table), aliased(Repository)
+    return (
+        exists()
+        .where(
+            asked.state == State.PENDING,
+            asked.due_at <= from_now(),
+            # Nobody came for it: labels do not wait for a process that does not run.
+            asked.due_at > from_now(-UNHEARD_SECONDS),
+            asked.repository_id == repository.id,
+            repository.installation_id == Installation.id,
+        )
+        .correlate(Installation)
+    )
+
+
+def _held(
+    table: type[Command | Run], installation_id: ExpressionElementRole[int] | int
+) -> ColumnElement[bool]:
+    held, repository = aliased(table), aliased(Repository)
+    return (
+        exists()
+        .where(
+            held.state == State.PENDING,
+            held.lease_until > from_now(),
+            held.repository_id == repository.id,
+            repository.installation_id == installation_id,
+        )
+        .correlate(Installation)
+    )
+
+
+def _labels_held(installation_id: ExpressionElementRole[int] | int) -> ColumnElement[bool]:
     held, snapshot, repository = aliased(Application), aliased(IssueSnapshot), aliased(Repository)
     return (
         exists()
