@@ -41,7 +41,7 @@ def build_scorer(
     hardware.use_cores()
     machine = machine or hardware.detect(settings.device)
     preset = resolve(settings.model)
-    folder = _adapter_folder(settings, preset)
+    folder = adapter_folder(settings, preset)
     base = loading.load(preset, settings.data_dir, machine)
     if folder is None:
         model, found = loading.expand(base.model, machine), None
@@ -78,7 +78,8 @@ def _thresholds(settings: Settings, found: Manifest | None) -> Thresholds:
     return found.thresholds if found else Thresholds()
 
 
-def _adapter_folder(settings: Settings, preset: Preset) -> Path | None:
+def adapter_folder(settings: Settings, preset: Preset) -> Path | None:
+    """The adapter that a process starts with; None for none. ConfigProblem if it is no folder."""
     if settings.adapter == NO_ADAPTER:
         return None
     if settings.adapter is None:
