@@ -52,6 +52,11 @@ def read(
     )
 
 
+def both(first: Hands, second: Hands) -> Hands:
+    """What is known of people's hands from two sources."""
+    return Hands(set=first.set | second.set, removed=first.removed | second.removed)
+
+
 def _from_events(events: Sequence[IssueEvent], us: Identity) -> list[Touch]:
     return [
         Touch(e.label.name.casefold(), e.event == ADDED, _is_us(e, us))

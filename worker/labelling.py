@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from app.core.errors import GitHubUnavailable, Gone, TriageError
 from app.core.settings import Settings
 from app.core.taxonomy import Label, Taxonomy
-from app.db import work
+from app.db import words, work
 from app.db.clock import from_now
 from app.db.insertion import insert_new
 from app.db.session import Database
@@ -140,7 +140,8 @@ class Labelling:
         us = self.github.identity(client)
         with self.database.reading() as session:
             done = hands.read(live, events, _heard(session, job), _noted(session, job), us)
-        return plan(self.taxonomy, job.row.wanted, live, done), live
+            told = words.hands(session, job.repository.id, number, self.taxonomy)
+        return plan(self.taxonomy, job.row.wanted, live, hands.both(done, told)), live
 
     def _apply(self, client: InstallationClient, job: Job, todo: Plan) -> None:
         name, number = job.repository.full_name, job.snapshot.issue_number

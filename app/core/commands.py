@@ -103,7 +103,9 @@ def _order(rest: str) -> Order:
 
 def _dimensions(taxonomy: Taxonomy) -> dict[str, Dimension]:
     """The words that name a dimension whose labels are written, case-folded."""
-    named = {_word(dimension.name): dimension for dimension in taxonomy.written}
+    named = {_word(d.called): d for d in taxonomy.written} | {
+        _word(d.name): d for d in taxonomy.written
+    }
     aliases = {alias: named[name] for alias, name in ALIASES.items() if name in named}
     return aliases | named
 

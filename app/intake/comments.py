@@ -8,8 +8,7 @@ other people's comments could put words into their mouths. Who mistyped writes a
 from __future__ import annotations
 
 from app.core import commands
-from app.core.taxonomy import Taxonomy
-from app.db import coverage
+from app.db import configs, coverage
 from app.db.clock import from_now
 from app.db.insertion import insert_new
 from app.db.learning import Command
@@ -33,7 +32,8 @@ def comment_event(arrival: Arrival) -> Verdict:
     refusal = coverage.refusal(arrival.installation, repository, comment.created_at)
     if refusal is not None:
         return ignored(refusal)
-    lines = commands.find(comment.body or "", _taxonomy(arrival))
+    taxonomy = configs.in_force(arrival.session, repository.id).config.taxonomy
+    lines = commands.find(comment.body or "", taxonomy)
     if not lines:
         return ignored("no command in the comment")
     new = insert_new(
@@ -67,7 +67,3 @@ def _speaker(comment: Comment, sender: Actor) -> Actor | str:
         # It writes in a person's name what may be anybody's words: mail, chat, another tracker.
         return "a comment that an App wrote for somebody"
     return sender
-
-
-def _taxonomy(arrival: Arrival) -> Taxonomy:
-    return arrival.taxonomy
