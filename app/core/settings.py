@@ -129,6 +129,9 @@ class Settings(BaseSettings):
         ge=0,
         description="pause after each write to GitHub; it asks for 1 s, less only for a stand-in",
     )
+    config_seconds: float = Field(
+        default=300.0, ge=1, description="how often a repository's .github/triora.yml is read again"
+    )
     sweep_seconds: float = Field(default=5.0, gt=0, description="how often due work is looked for")
     redelivery_seconds: float = Field(
         default=300.0, gt=0, description="how often GitHub is asked for deliveries that failed"

@@ -121,10 +121,10 @@ class Correction(Base):
 class RepositoryConfig(Work, Base):
     """`.github/triora.yml` of a repository as last read, and what is in force of it.
 
-    `in_force` is the last good configuration, organisation's merged under the repository's; None
-    stands for the defaults. `problem` is what is wrong with the newest text, `problem_issue` the
-    number of the issue that says so. `read_at` is None until it was looked for once. `paused_at`
-    is set by `/triage pause`.
+    `in_force` is the last good configuration, organisation's merged under the repository's; `{}`
+    says nothing, None that no good one was ever read. `problem` is what is wrong with the newest
+    text, `problem_issue` the number of the issue that says so. `read_at` is None until it was
+    looked for once. `paused_at` is set by `/triage pause`.
     """
 
     __tablename__ = "repository_config"
@@ -134,7 +134,8 @@ class RepositoryConfig(Work, Base):
         ForeignKey("repository.id"), primary_key=True, autoincrement=False
     )
     in_force: Mapped[dict[str, Any] | None]
-    # What was read, per place: {"repository": {"etag", "text"}, "owner": {"etag", "text"}}
+    # Per place ("repository", "owner"): {"etag", "good": what its last good text says, "mistakes"};
+    # and "reported": what the issue about a problem was last made to say, as a digest.
     sources: Mapped[dict[str, Any]] = mapped_column(default=dict)
     problem: Mapped[str | None] = mapped_column(Text)
     problem_issue: Mapped[int | None]

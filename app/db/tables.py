@@ -73,6 +73,7 @@ class Outcome(StrEnum):
 
     TRIAGE = "triage"
     LABEL_EVENT = "label event"
+    NOTED = "noted"
     COMMAND = "command"
     INSTALLATION = "installation"
     WITHDRAWN = "withdrawn"
@@ -167,6 +168,9 @@ class IssueSnapshot(Work, Base):
     body: Mapped[str] = mapped_column(Text)
     content_hash: Mapped[str] = mapped_column(String(64))
     observed_at: Mapped[datetime]
+    # The same of the first payload with this text, in GitHub's order. The earliest text is the one
+    # that was filed.
+    first_observed_at: Mapped[datetime | None]
     # When the issue was opened, where the payload said so: what "newest" means for a holdout.
     opened_at: Mapped[datetime | None]
     # The backfill that brought it; None for an issue that a webhook brought.
@@ -208,7 +212,9 @@ class Application(Work, Base):
 
     `wanted` maps a dimension to the GitHub label names decided for it, stored before GitHub is
     called. `written` are the names this row put on the issue, `kept` maps a dimension that was
-    left alone to the reason. Rows of one run (one backfill, one live triage) share `run_id`.
+    left alone to the reason. `suggested` are those to be proposed only, like `wanted`, and `proposed`
+    the names that were. `config` is the digest of the configuration it was decided under: under
+    another one it is decided again. Rows of one run (one backfill, one live triage) share `run_id`.
     """
 
     __tablename__ = "application"
@@ -224,6 +230,9 @@ class Application(Work, Base):
     wanted: Mapped[dict[str, Any]]
     written: Mapped[list[str]] = mapped_column(default=list)
     kept: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    suggested: Mapped[dict[str, Any] | None]
+    proposed: Mapped[list[str] | None]
+    config: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime]
     applied_at: Mapped[datetime | None]
     # The names a later undo took off again.
@@ -233,7 +242,8 @@ class Application(Work, Base):
 class LabelEvent(Base):
     """Somebody put a label on an issue or took one off, as a webhook told us.
 
-    The delivery GUID is the key: a redelivery changes nothing.
+    The delivery GUID is the key: a redelivery changes nothing. `label` is empty where GitHub took
+    a label off because it was deleted from the repository: it does not say then which one.
     """
 
     __tablename__ = "label_event"

@@ -148,6 +148,7 @@ def upgrade() -> None:
         sa.Column("id", ID, nullable=False),
         sa.Column("repository_id", ID, nullable=False),
         sa.Column("issue_number", sa.Integer(), nullable=False),
+        sa.Column("rights", JSON, nullable=False),
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("due_at", TIME, nullable=False),
@@ -164,6 +165,17 @@ def upgrade() -> None:
         ),
     )
     op.create_index("ix_review_due", "review", ["state", "due_at"], unique=False)
+    op.create_table(
+        "label_name",
+        sa.Column("repository_id", ID, nullable=False),
+        sa.Column("label_id", ID, nullable=False),
+        sa.Column("folded", sa.String(length=50), nullable=False),
+        sa.Column("name", sa.String(length=50), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["repository_id"], ["repository.id"], name=op.f("fk_label_name_repository_id")
+        ),
+        sa.PrimaryKeyConstraint("repository_id", "label_id", "folded", name=op.f("pk_label_name")),
+    )
     op.create_table(
         "run",
         sa.Column("id", sa.String(length=32), nullable=False),
@@ -244,7 +256,11 @@ def upgrade() -> None:
         ),
     )
     op.add_column("application", sa.Column("undone", JSON, nullable=True))
+    op.add_column("application", sa.Column("suggested", JSON, nullable=True))
+    op.add_column("application", sa.Column("proposed", JSON, nullable=True))
+    op.add_column("application", sa.Column("config", sa.String(length=64), nullable=True))
     op.add_column("issue_snapshot", sa.Column("opened_at", TIME, nullable=True))
+    op.add_column("issue_snapshot", sa.Column("first_observed_at", TIME, nullable=True))
     op.add_column("issue_snapshot", sa.Column("run_id", sa.String(length=32), nullable=True))
     op.add_column("label_event", sa.Column("trusted", sa.Boolean(), nullable=True))
 
@@ -253,13 +269,18 @@ def downgrade() -> None:
     """Drop them with all that was learned."""
     op.drop_column("label_event", "trusted")
     op.drop_column("issue_snapshot", "run_id")
+    op.drop_column("issue_snapshot", "first_observed_at")
     op.drop_column("issue_snapshot", "opened_at")
     op.drop_column("application", "undone")
+    op.drop_column("application", "suggested")
+    op.drop_column("application", "proposed")
+    op.drop_column("application", "config")
     op.drop_table("memory_vector")
     op.drop_index("ix_correction_repository_happened", table_name="correction")
     op.drop_table("correction")
     op.drop_index("ix_run_due", table_name="run")
     op.drop_table("run")
+    op.drop_table("label_name")
     op.drop_index("ix_review_due", table_name="review")
     op.drop_table("review")
     op.drop_index(
