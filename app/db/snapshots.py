@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, defer
@@ -11,6 +12,9 @@ from sqlalchemy.orm import Session, defer
 from app.core.text import IssueText
 from app.db.clock import from_now
 from app.db.tables import Application, IssueSnapshot, LabelEvent, State
+
+# GitHub's times have whole seconds: enough to put one text before another of the same second.
+_TICK = timedelta(microseconds=1)
 
 
 def lock_issue(session: Session, repository_id: int, number: int) -> None:
@@ -39,6 +43,31 @@ def texts(session: Session, repository_id: int, number: int) -> list[IssueSnapsh
     )
 
 
+def filed(session: Session, repository_id: int, number: int) -> IssueSnapshot | None:
+    """The earliest text known of an issue: the one that was filed, if all deliveries came."""
+    return min(texts(session, repository_id, number), key=_first, default=None)
+
+
+def _first(row: IssueSnapshot) -> tuple[datetime, int]:
+    return row.first_observed_at or row.observed_at, row.id
+
+
+def seen_earlier(kept: Sequence[IssueSnapshot], row: IssueSnapshot, at: datetime) -> bool:
+    """Note that `row`, one of the `kept` texts of an issue, was its text `at` that time already.
+
+    True if that makes it the earliest, which it was not.
+    """
+    before = min(kept, key=_first)
+    row.first_observed_at = min(_first(row)[0], at)
+    return before is not row and min(kept, key=_first) is row
+
+
+def before_all(kept: Sequence[IssueSnapshot]) -> datetime | None:
+    """A moment before the first of these texts was seen; None without any."""
+    first = min((_first(row)[0] for row in kept), default=None)
+    return first - _TICK if first is not None else None
+
+
 def add(
     session: Session,
     repository_id: int,
@@ -47,8 +76,11 @@ def add(
     text: IssueText,
     observed_at: datetime,
     grace_seconds: float,
+    *,
+    opened_at: datetime | None = None,
+    superseded: str | None = None,
 ) -> None:
-    """Keep a new text, due after `grace_seconds`."""
+    """Keep a new text, due after `grace_seconds`; not to be scored, if `superseded` says why."""
     session.add(
         IssueSnapshot(
             repository_id=repository_id,
@@ -58,8 +90,11 @@ def add(
             body=text.body,
             content_hash=text.content_hash,
             observed_at=observed_at,
+            first_observed_at=observed_at,
+            opened_at=opened_at,
             created_at=from_now(),
-            state=State.PENDING,
+            state=State.PENDING if superseded is None else State.SUPERSEDED,
+            error=superseded,
             due_at=from_now(grace_seconds),
             attempts=0,
         )

@@ -30,6 +30,7 @@ class Name(StrEnum):
     INSTALLATION = "installation"
     INSTALLATION_REPOSITORIES = "installation_repositories"
     REPOSITORY = "repository"
+    LABEL = "label"
 
 
 class Action(StrEnum):
@@ -37,6 +38,7 @@ class Action(StrEnum):
 
     OPENED = "opened"
     EDITED = "edited"
+    CLOSED = "closed"
     REOPENED = "reopened"
     TRANSFERRED = "transferred"
     DELETED = "deleted"
@@ -58,6 +60,7 @@ INTEREST: Mapping[str, frozenset[Action]] = {
         {
             Action.OPENED,
             Action.EDITED,
+            Action.CLOSED,
             Action.REOPENED,
             Action.TRANSFERRED,
             Action.DELETED,
@@ -66,6 +69,7 @@ INTEREST: Mapping[str, frozenset[Action]] = {
         }
     ),
     Name.ISSUE_COMMENT: frozenset({Action.CREATED}),
+    Name.LABEL: frozenset({Action.EDITED, Action.DELETED}),
     Name.INSTALLATION: frozenset(
         {
             Action.CREATED,
@@ -89,7 +93,6 @@ INTEREST: Mapping[str, frozenset[Action]] = {
 # Events that reach us by our own choice of subscriptions, and what is not done with them.
 _UNUSED = {
     "ping": "GitHub asks whether anybody is there",
-    "label": "labels of a repository are looked up when they are needed",
     "github_app_authorization": "no tokens of people are kept",
 }
 
@@ -117,6 +120,9 @@ GitHubId = Annotated[int, Field(ge=1, lt=2**63)]
 Moment = Annotated[AwareDatetime, AfterValidator(_to_utc)]
 
 
+LabelName = Annotated[str, _cut(50)]
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -138,6 +144,7 @@ class Issue(_Part):
     title: str | None = None
     body: str | None = None
     user: Actor | None = None
+    created_at: Moment | None = None
     updated_at: Moment
     pull_request: object = None
 
@@ -170,9 +177,18 @@ class Installation(_Part):
 
 
 class Label(_Part):
-    """A label, by name."""
+    """A label, by name; its id survives renames."""
 
-    name: Annotated[str, _cut(50)]
+    name: LabelName
+    id: GitHubId | None = None
+
+
+class _Renaming(_Part):
+    before: LabelName = Field(alias="from")
+
+
+class _Changes(_Part):
+    name: _Renaming | None = None
 
 
 class Event(_Part):
@@ -190,6 +206,15 @@ class Event(_Part):
     repositories: tuple[Repository, ...] = ()
     repositories_added: tuple[Repository, ...] = ()
     repositories_removed: tuple[Repository, ...] = ()
+
+    @property
+    def renamed_from(self) -> str | None:
+        """The name before, where what the event is about got another one."""
+        try:
+            renaming = _Changes.model_validate(self.changes).name
+        except ValidationError:
+            return None
+        return renaming.before if renaming is not None else None
 
 
 class Unusable(ValueError):

@@ -16,7 +16,7 @@ from app.core.text import IssueText
 from app.db import work
 from app.db.clock import from_now
 from app.db.insertion import insert_new
-from app.db.learning import Command
+from app.db.learning import Command, Review
 from app.db.session import Database
 from app.db.tables import Application, Delivery, IssueSnapshot, Outcome
 from app.github import events
@@ -25,6 +25,7 @@ from app.intake import installations
 from app.intake.comments import comment_event
 from app.intake.installations import learn
 from app.intake.issues import issue_event
+from app.intake.labels import label_event
 from app.intake.verdict import Arrival, Verdict, ignored
 from app.queue import Task
 
@@ -119,8 +120,11 @@ def _understand(name: str, payload: Mapping[str, object]) -> tuple[Event, str | 
 def _again(session: Session, earlier: Delivery, event: Event) -> Accepted:
     """A delivery seen before: no second job, but what died of it is tried again."""
     ring = None
-    if earlier.outcome == Outcome.TRIAGE and event.repository and event.issue:
-        ring = _revive(session, event.repository.id, event.issue)
+    if event.repository and event.issue:
+        if earlier.outcome == Outcome.TRIAGE:
+            ring = _revive(session, event.repository.id, event.issue)
+        elif earlier.outcome in (Outcome.LABEL_EVENT, Outcome.NOTED):
+            ring = _revive_review(session, event.repository.id, event.issue)
     elif earlier.outcome == Outcome.COMMAND and event.comment:
         dead = work.revive(session, Command, Command.comment_id == event.comment.id)
         ring = Task.COMMAND if dead else None
@@ -142,10 +146,16 @@ def _revive(session: Session, repository_id: int, issue: Issue) -> Task | None:
     return None
 
 
+def _revive_review(session: Session, repository_id: int, issue: Issue) -> Task | None:
+    of_this_issue = (Review.repository_id == repository_id) & (Review.issue_number == issue.number)
+    return Task.REVIEW if work.revive(session, Review, of_this_issue) else None
+
+
 _JUDGES: Mapping[Name, Callable[[Arrival], Verdict]] = {
     Name.ISSUES: issue_event,
     Name.ISSUE_COMMENT: comment_event,
     Name.INSTALLATION: installations.installation_event,
     Name.INSTALLATION_REPOSITORIES: installations.selection_event,
     Name.REPOSITORY: installations.repository_event,
+    Name.LABEL: label_event,
 }

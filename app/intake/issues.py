@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from app.core.text import IssueText
-from app.db import coverage, snapshots
-from app.db.tables import IssueSnapshot, LabelEvent, Outcome, State
+from app.db import coverage, reviews, snapshots
+from app.db.tables import IssueSnapshot, Outcome, State
 from app.github.events import Action, Event, Issue
+from app.intake.labels import issue_label_event, look_again
 from app.intake.verdict import Arrival, Verdict, ignored
 from app.queue import Task
 
@@ -20,34 +23,28 @@ def issue_event(arrival: Arrival) -> Verdict:
     refusal = coverage.refusal(arrival.installation, repository, issue.updated_at)
     if refusal is not None:
         return ignored(refusal)
-    if event.action in (Action.LABELED, Action.UNLABELED):
-        return _label_event(arrival, issue, repository.id)
+    snapshots.lock_issue(arrival.session, repository.id, issue.number)
+    match event.action:
+        case Action.LABELED | Action.UNLABELED:
+            return issue_label_event(arrival, issue, repository.id)
+        case Action.DELETED | Action.TRANSFERRED:
+            return _withdraw(arrival, issue, repository.id)
+        case Action.CLOSED:
+            look_again(arrival, issue.number, repository.id)
+            return Verdict(Outcome.NOTED, "the issue was closed")
     if issue.user is not None and issue.user.type == "Bot":
         return ignored("opened by a bot")
-    snapshots.lock_issue(arrival.session, repository.id, issue.number)
-    if event.action in (Action.DELETED, Action.TRANSFERRED):
-        _supersede(arrival, repository.id, issue.number, f"the issue was {event.action}")
-        return Verdict(Outcome.WITHDRAWN, f"the issue was {event.action}")
+    if event.action == Action.REOPENED:
+        reviews.want_known(arrival.session, repository.id, issue.number)
     return _new_text(arrival, issue, repository.id)
 
 
-def _label_event(arrival: Arrival, issue: Issue, repository_id: int) -> Verdict:
-    event = arrival.event
-    if event.label is None or event.sender is None:
-        return ignored("no label or sender in the payload")
-    note = LabelEvent(
-        guid=arrival.guid,
-        repository_id=repository_id,
-        issue_number=issue.number,
-        label=event.label.name,
-        added=event.action == Action.LABELED,
-        actor_id=event.sender.id,
-        actor=event.sender.login,
-        actor_type=event.sender.type,
-        happened_at=issue.updated_at,
-    )
-    # Who counts (a person with triage rights, never ourselves) is for the reader to decide.
-    return Verdict(Outcome.LABEL_EVENT, f"a label was {event.action}", note=note)
+def _withdraw(arrival: Arrival, issue: Issue, repository_id: int) -> Verdict:
+    """The issue left the repository; what was learnt of it there goes with it."""
+    why = f"the issue was {arrival.event.action}"
+    _supersede(arrival, repository_id, issue.number, why)
+    reviews.forget(arrival.session, repository_id, issue.number, why)
+    return Verdict(Outcome.WITHDRAWN, why)
 
 
 def _new_text(arrival: Arrival, issue: Issue, repository_id: int) -> Verdict:
@@ -56,11 +53,14 @@ def _new_text(arrival: Arrival, issue: Issue, repository_id: int) -> Verdict:
         return ignored("neither title nor body was edited")
     text = IssueText.of(issue.title, issue.body)
     kept = snapshots.texts(session, repository_id, number)
-    if kept and _is_older(event, issue, text, kept[0]):
-        return ignored("a newer text of the issue is known")
-    if event.action != Action.OPENED and _person_acted(arrival, repository_id, number):
-        return ignored("a person has set or removed one of our labels")
     same = next((row for row in kept if row.content_hash == text.content_hash), None)
+    if same is not None and snapshots.seen_earlier(kept, same, issue.updated_at):
+        reviews.want_known(session, repository_id, number)
+    if kept and _is_older(event, issue, text, kept[0]):
+        return _as_filed(arrival, issue, repository_id, kept, "a newer text of the issue is known")
+    if event.action != Action.OPENED and _person_acted(arrival, repository_id, number):
+        why = "a person has set or removed one of our labels"
+        return _as_filed(arrival, issue, repository_id, kept, why)
     if same is not None:
         same.observed_at = max(same.observed_at, issue.updated_at)
     if kept:
@@ -69,7 +69,10 @@ def _new_text(arrival: Arrival, issue: Issue, repository_id: int) -> Verdict:
     if same is None:
         author = issue.user.login if issue.user else "ghost"
         at, grace = issue.updated_at, arrival.grace_seconds
-        snapshots.add(session, repository_id, number, author, text, at, grace)
+        snapshots.add(
+            session, repository_id, number, author, text, at, grace, opened_at=issue.created_at
+        )
+        reviews.want_known(session, repository_id, number)
     elif same.state in (State.SUPERSEDED, State.DEAD) or kept[0] is not same:
         # An author may return to a text after another one, which may have been labelled since.
         snapshots.reopen(same, arrival.grace_seconds)
@@ -79,6 +82,38 @@ def _new_text(arrival: Arrival, issue: Issue, repository_id: int) -> Verdict:
     else:
         return ignored(f"this text is known already ({same.state})")
     return Verdict(Outcome.TRIAGE, f"the issue was {event.action}", Task.TRIAGE)
+
+
+def _as_filed(
+    arrival: Arrival, issue: Issue, repository_id: int, kept: Sequence[IssueSnapshot], why: str
+) -> Verdict:
+    """Ignore the text, and why; but keep it if it is the earliest: it is what was filed.
+
+    So it does not matter which of an issue's deliveries comes first.
+    """
+    session, number = arrival.session, issue.number
+    text = IssueText.of(issue.title, issue.body)
+    before = snapshots.before_all(kept)
+    opening = arrival.event.action == Action.OPENED
+    if any(row.content_hash == text.content_hash for row in kept) or (
+        before is not None and not opening and issue.updated_at > before
+    ):
+        return ignored(why)
+    author = issue.user.login if issue.user else "ghost"
+    at = min(issue.updated_at, before) if before is not None else issue.updated_at
+    snapshots.add(
+        session,
+        repository_id,
+        number,
+        author,
+        text,
+        at,
+        0.0,
+        opened_at=issue.created_at,
+        superseded=why,
+    )
+    reviews.want_known(session, repository_id, number)
+    return Verdict(Outcome.NOTED, f"{why}; kept as the text that was filed")
 
 
 def _supersede(

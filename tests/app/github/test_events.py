@@ -77,7 +77,7 @@ def test_any_object_is_read_or_unusable_and_nothing_else(payload):
         assert isinstance(events.read(payload), events.Event)
 
 
-@pytest.mark.parametrize("name", ["push", "ping", "issue_comments", "label", "nobody_knows", ""])
+@pytest.mark.parametrize("name", ["push", "ping", "issue_comments", "labels", "nobody_knows", ""])
 def test_events_we_do_not_use_have_a_reason(name):
     assert events.unused(name)
 

@@ -2,10 +2,12 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from itertools import permutations
 
 import pytest
 
-from app.db import work
+from app.db import snapshots, work
 from app.db.session import Database
 from app.db.tables import (
     IssueSnapshot,
@@ -16,6 +18,7 @@ from app.queue import Task
 from tests.webhooks import BOT, actor, issue_event
 
 OURS = "severity: high"
+OPENED = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
 def test_edit_supersedes_the_text_that_waits(take, texts):
@@ -44,14 +47,30 @@ def test_older_text_that_arrives_late_never_replaces_a_newer_one(take, texts):
     take("issues", issue_event("edited", title="newest", at="2026-11-01T12:10:00Z"))
     late_edit = take("issues", issue_event("edited", title="new", at="2026-11-01T12:05:00Z"))
     late_opening = take("issues", issue_event(title="old"))
-    assert late_edit.outcome == late_opening.outcome == Outcome.IGNORED
-    assert texts() == [("newest", "pending")]
+    assert late_edit.ring is late_opening.ring is None
+    assert texts() == [("newest", "pending"), ("new", "superseded"), ("old", "superseded")]
 
 
 def test_opening_that_arrives_after_an_edit_of_the_same_second_is_the_older_one(take, texts):
     take("issues", issue_event("edited", title="new"))
     take("issues", issue_event(title="old"))
-    assert texts() == [("new", "pending")]
+    assert texts() == [("new", "pending"), ("old", "superseded")]
+
+
+def test_text_as_filed_is_the_same_in_whatever_order_its_edits_arrive(take, database):
+    events = [
+        issue_event(title="filed"),
+        issue_event("edited", title="second", at="2026-11-01T12:00:00Z"),
+        issue_event("labeled", label=OURS, at="2026-11-01T12:03:00Z"),
+        issue_event("edited", title="third", at="2026-11-01T12:05:00Z"),
+        issue_event("edited", title="filed", at="2026-11-01T12:06:00Z"),
+    ]
+    for number, order in enumerate(permutations(events[:4]), 1):
+        for event in (*order, events[4], order[0]):
+            take("issues", event | {"issue": event["issue"] | {"number": number}})
+        with database.reading() as session:
+            filed = snapshots.filed(session, 11, number)
+            assert (filed.title, filed.opened_at) == ("filed", OPENED), order
 
 
 def test_edits_of_the_same_second_count_in_order_of_arrival(take, texts):

@@ -106,7 +106,6 @@ def test_reopened_issue_gets_the_labels_it_was_closed_before(
         (issue_event(pull_request={"url": "x"}), "pull request"),
         (issue_event(author=BOT), "bot"),
         (issue_event(installation=None), "installation"),
-        (issue_event("closed"), "action"),
         (issue_event("assigned"), "action"),
         (issue_event("labeled"), "label"),
         (issue_event("labeled", label="x") | {"sender": None}, "sender"),
