@@ -59,13 +59,14 @@ def both(first: Hands, second: Hands) -> Hands:
 
 def _from_events(events: Sequence[IssueEvent], us: Identity) -> list[Touch]:
     return [
-        Touch(e.label.name.casefold(), e.event == ADDED, _is_us(e, us))
+        Touch(e.label.name.casefold(), e.event == ADDED, is_us(e, us))
         for e in events
         if e.event in (ADDED, REMOVED) and e.label is not None
     ]
 
 
-def _is_us(event: IssueEvent, us: Identity) -> bool:
+def is_us(event: IssueEvent, us: Identity) -> bool:
+    """True if our App did it, whoever else is named beside it."""
     if event.app is not None:
         return event.app.id == us.id
     # Some events of Apps come without the App; then the bot user's number tells.

@@ -14,6 +14,7 @@ from app.core.taxonomy import DEFAULT_TAXONOMY, Taxonomy
 from app.db.session import Database
 from app.github.client import AppClient
 from app.queue import Queue
+from worker.commands import Commanding
 from worker.labelling import Labelling
 from worker.triage import Models, Triage
 
@@ -78,3 +79,7 @@ class Process:
     def labelling(self) -> Labelling:
         """The use case of the label writer."""
         return Labelling(self.database, self.connect(), self.taxonomy, self.settings)
+
+    def commanding(self) -> Commanding:
+        """The use case that carries out commands in comments."""
+        return Commanding(self.database, self.connect(), self.settings)

@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from app.core.errors import Gone, NotPermitted
 from app.db import work
+from app.db.learning import Command, Retraining
 from app.db.session import Database
 from app.db.tables import Application, Delivery, IssueSnapshot
 from app.github.client import AppClient
@@ -27,7 +28,12 @@ LONGEST_SPACING = timedelta(hours=1)
 # The newest 5000 failed attempts are looked at.
 MAX_PAGES = 50
 
-_BELLS: dict[Task, type[work.Claimed]] = {Task.TRIAGE: IssueSnapshot, Task.LABEL: Application}
+_BELLS: dict[Task, type[work.Claimed]] = {
+    Task.TRIAGE: IssueSnapshot,
+    Task.LABEL: Application,
+    Task.COMMAND: Command,
+    Task.RETRAIN: Retraining,
+}
 
 
 def bells_to_ring(database: Database) -> list[Task]:

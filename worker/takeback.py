@@ -18,6 +18,7 @@ from app.core.taxonomy import Taxonomy
 from app.db import words
 from app.db.learning import Command, Run
 from app.db.tables import Application, IssueSnapshot, LabelEvent
+from app.github.models import Issue, IssueEvent
 from worker import hands
 from worker.scene import Scene
 
@@ -31,6 +32,8 @@ R = TypeVar("R", Command, Run)
 class Look:
     """An issue as it is now: its labels, and what people did to them."""
 
+    issue: Issue
+    events: Sequence[IssueEvent]
     live: tuple[str, ...]
     done: Hands
 
@@ -44,8 +47,12 @@ class TakeBack:
 
 
 def look(scene: Scene[R], number: int, taxonomy: Taxonomy) -> Look:
-    """Read the issue and everything that happened to it. Gone if it is not there any more."""
+    """Read the issue and everything that happened to it. Gone if it is not there any more.
+
+    What a command says itself does not count as somebody's hand while it is carried out.
+    """
     issue = scene.client.issue(scene.name, number)
+    # Read last: whatever somebody did since the issue was read stands there.
     events = scene.client.issue_events(scene.name, number)
     live = tuple(label.name for label in issue.labels)
     with scene.database.reading() as session:
@@ -55,9 +62,10 @@ def look(scene: Scene[R], number: int, taxonomy: Taxonomy) -> Look:
             )
         ).all()
         noted = written(session, scene.repository_id, number)
-        told = words.hands(session, scene.repository_id, number, taxonomy)
+        own = scene.row.id if isinstance(scene.row, Command) else None
+        told = words.hands(session, scene.repository_id, number, taxonomy, besides=own)
     done = hands.read(live, events, heard, noted, scene.us)
-    return Look(live, hands.both(done, told))
+    return Look(issue, events, live, hands.both(done, told))
 
 
 def written(session: Session, repository_id: int, number: int) -> list[str]:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.core.errors import GitHubUnavailable, NotPermitted
 from app.queue import Queue, Task, ring, waiting
+from worker import relearning
 from worker.process import Process
 from worker.reconcile import Redelivery, bells_to_ring
 
@@ -45,8 +46,16 @@ def register(celery: Celery, process: Process) -> None:
         if process.labelling().run_batch():
             ring(celery, Task.LABEL)
 
+    @task(Task.COMMAND)
+    def command() -> None:
+        if process.commanding().run_batch():
+            # Labels stood back for it, and a rerun waits to be scored.
+            for bell in (Task.COMMAND, Task.TRIAGE, Task.LABEL):
+                ring(celery, bell)
+
     @task(Task.SWEEP)
     def sweep() -> None:
+        relearning.ask_where_due(process.database)
         for bell in bells_to_ring(process.database):
             if not waiting(celery, bell):
                 ring(celery, bell)

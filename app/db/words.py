@@ -57,9 +57,19 @@ def hands_off(session: Session, repository_id: int, number: int) -> bool:
     return _is_off(_commands(session, repository_id, number))
 
 
-def hands(session: Session, repository_id: int, number: int, taxonomy: Taxonomy) -> Hands:
-    """The same for the decision of what may be written, also before it was carried out."""
-    rows = _commands(session, repository_id, number)
+def hands(
+    session: Session,
+    repository_id: int,
+    number: int,
+    taxonomy: Taxonomy,
+    *,
+    besides: int | None = None,
+) -> Hands:
+    """The same for the decision of what may be written, also before it was carried out.
+
+    `besides` leaves out one Command: the one that is being carried out.
+    """
+    rows = [row for row in _commands(session, repository_id, number) if row.id != besides]
     words = [row.words for row in _standing(rows)]
     removed = {label for word in words for label in word.get(REMOVED, ())}
     if _is_off(rows):

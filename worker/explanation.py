@@ -1,0 +1,156 @@
+"""Why an issue has the labels it has: what the model said, what was needed, what people did.
+
+Read from the database alone: the process that answers comments has no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.core.commands import quoted
+from app.core.decision import Action, Thresholds
+from app.core.manifest import Manifest
+from app.core.taxonomy import Dimension
+from app.db import words
+from app.db.configs import InForce
+from app.db.learning import Correction, ModelVersion
+from app.db.tables import Application, Decision, IssueSnapshot, Prediction
+
+MARKER = "<!-- triora:explanation -->"
+# Beside the likeliest label, those that might have been it.
+RUNNERS_UP = 2
+_DONE = {Action.APPLY: "labelled", Action.SUGGEST: "proposed", Action.ABSTAIN: "not labelled"}
+
+
+def explain(session: Session, repository_id: int, number: int, force: InForce) -> str:
+    """Markdown for one comment, MARKER first."""
+    found = _newest(session, repository_id, number)
+    if found is None:
+        return f"{MARKER}\nThis issue has not been triaged yet. `/triage rerun` does it now."
+    snapshot, version = found
+    spoken = {
+        prediction.dimension: (prediction, decision)
+        for prediction, decision in session.execute(
+            select(Prediction, Decision)
+            .outerjoin(Decision, Decision.prediction_id == Prediction.id)
+            .where(Prediction.snapshot_id == snapshot.id, Prediction.model_version == version)
+        )
+    }
+    application = session.scalar(
+        select(Application).where(
+            Application.snapshot_id == snapshot.id, Application.model_version == version
+        )
+    )
+    thresholds = _thresholds(session, version, force)
+    rows = [
+        _row(dimension, *spoken[dimension.name], application, thresholds)
+        for dimension in force.config.taxonomy.dimensions
+        if dimension.name in spoken
+    ]
+    return "\n".join(
+        [
+            MARKER,
+            f"What the model {quoted(version)} says of this issue:",
+            "",
+            "| | most likely | probability | needed | outcome |",
+            "|---|---|--:|--:|---|",
+            *rows,
+            *_notes(session, repository_id, number, force),
+        ]
+    )
+
+
+def _newest(session: Session, repository_id: int, number: int) -> tuple[IssueSnapshot, str] | None:
+    """The text the model saw last, and the model version that saw it last."""
+    found = session.execute(
+        select(IssueSnapshot, Prediction.model_version)
+        .join(Prediction, Prediction.snapshot_id == IssueSnapshot.id)
+        .outerjoin(Decision, Decision.prediction_id == Prediction.id)
+        .where(IssueSnapshot.repository_id == repository_id, IssueSnapshot.issue_number == number)
+        .order_by(IssueSnapshot.observed_at.desc(), Prediction.id.desc())
+        .limit(1)
+    ).first()
+    return (found[0], found[1]) if found is not None else None
+
+
+def _row(
+    dimension: Dimension,
+    prediction: Prediction,
+    decision: Decision | None,
+    application: Application | None,
+    thresholds: Thresholds | None,
+) -> str:
+    ordered = sorted(prediction.scores.items(), key=lambda item: -item[1])
+    best, likely = ordered[0]
+    others = ", ".join(f"{name} {_percent(p)}" for name, p in ordered[1 : 1 + RUNNERS_UP])
+    needed = _needed(dimension, best, thresholds)
+    cells = (
+        dimension.called,
+        f"**{best}** (then {others})",
+        _percent(likely),
+        needed,
+        _outcome(dimension, decision, application),
+    )
+    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+
+
+def _needed(dimension: Dimension, label: str, thresholds: Thresholds | None) -> str:
+    if not dimension.written or thresholds is None:
+        return "–"
+    return _percent(thresholds.of(dimension.name, label))
+
+
+def _outcome(
+    dimension: Dimension, decision: Decision | None, application: Application | None
+) -> str:
+    if not dimension.written:
+        return "not a label"
+    kept: Mapping[str, Any] = application.kept if application is not None else {}
+    if dimension.name in kept:
+        return f"left alone: {kept[dimension.name]}"
+    if decision is None:
+        return "–"
+    said = f"{_DONE.get(Action(decision.action), decision.action)}: {decision.reason}"
+    ours = {label.github for label in dimension.labels}
+    if application is not None and ours.intersection(application.undone or ()):
+        return f"{said}; taken back since"
+    return said
+
+
+def _thresholds(session: Session, version: str, force: InForce) -> Thresholds | None:
+    """What is needed for a label here, as far as the model's manifest is on record."""
+    stored = session.scalar(select(ModelVersion.manifest).where(ModelVersion.version == version))
+    if stored is None:
+        return None
+    try:
+        return force.config.thresholds(Manifest.model_validate(stored).thresholds)
+    except ValidationError:
+        # A manifest of another time; its figures would be a guess.
+        return None
+
+
+def _notes(session: Session, repository_id: int, number: int, force: InForce) -> list[str]:
+    corrected = session.scalars(
+        select(Correction)
+        .where(Correction.repository_id == repository_id, Correction.issue_number == number)
+        .order_by(Correction.dimension)
+    ).all()
+    notes = [
+        f"- {quoted(row.actor)} {row.change} {row.dimension}: "
+        + (", ".join(quoted(label) for label in row.labels) or "none")
+        for row in corrected
+    ]
+    if words.hands_off(session, repository_id, number):
+        notes.append("- The bot keeps off this issue since `/triage undo`, until `/triage rerun`.")
+    if force.paused:
+        notes.append("- Triage is paused in this repository.")
+    return ["", *notes] if notes else []
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
