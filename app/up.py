@@ -1,4 +1,4 @@
-"""Everything on one machine: receiver, triage worker, label writer with scheduler, and broker.
+"""Everything on one machine: receiver, triage, label writer with scheduler, training, broker.
 
 Supervisor (another library's work) keeps the processes running; this module decides which, makes
 sure that there is one `triora up` a DATA_DIR, and ends what a killed one left behind.
@@ -54,6 +54,9 @@ def programs(settings: Settings) -> list[Program]:
         ),
         Program("receiver", (triora, "serve", *listen), 30),
     ]
+    if importlib.util.find_spec("datasets") is not None:
+        # Installed with training; it loads nothing until a retraining is due.
+        ours.append(Program("training", (triora, "worker", "--queue", "train"), 20))
     if settings.broker_url is None:
         ours.insert(0, Program("broker", tuple(broker.command(settings)), 10))
     return ours

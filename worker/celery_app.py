@@ -5,16 +5,18 @@ Settings are read here, at import. `triora worker` runs this with the right opti
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
+from importlib.metadata import entry_points
 from typing import Any
 
 from celery import signals
 
 from app import logs
-from app.core.errors import TriageError
+from app.core.errors import ConfigProblem, TriageError
 from app.core.settings import load
-from app.queue import build
+from app.queue import Queue, build
 from worker.process import Process
 from worker.tasks import register
 from worker.threads import wait_without_spinning
@@ -31,10 +33,22 @@ def keep_our_logging(**_: Any) -> None:
     logs.configure(settings.log_level)
 
 
+def add_training() -> None:
+    """Add the tasks of the package above this one. ConfigProblem if it is not installed."""
+    found = entry_points(group="triora.tasks")
+    if not found or importlib.util.find_spec("datasets") is None:
+        raise ConfigProblem("training is not installed: pip install 'triora[train]'")
+    for entry in found:
+        entry.load()(celery, process)
+
+
 def prepare(instance: Any, **_: Any) -> None:
     """Make what this worker's queues need, before it takes its first message."""
+    queues = instance.app.amqp.queues.consume_from
     try:
-        process.prepare(instance.app.amqp.queues.consume_from)
+        if Queue.TRAIN in queues:
+            add_training()
+        process.prepare(queues)
     except TriageError as error:
         # Celery would log any other exception here and go on without a model.
         print(f"triora: {logs.blank(str(error))}", file=sys.stderr)  # noqa: T201

@@ -18,6 +18,7 @@ from celery.exceptions import CPendingDeprecationWarning
 
 from app import broker
 from app.cli import start
+from app.core.errors import ConfigProblem
 from app.db.migrate import require_migrated
 from app.db.session import Database
 from app.queue import Queue
@@ -34,7 +35,12 @@ class Choice(StrEnum):
     TRIAGE = Queue.TRIAGE
     LABEL = Queue.LABEL
     UPKEEP = Queue.UPKEEP
+    TRAIN = Queue.TRAIN
     ALL = "all"
+
+
+# A retraining takes minutes to hours, and most of a machine: it shares no process with others.
+TOGETHER = (Queue.TRIAGE, Queue.LABEL, Queue.UPKEEP)
 
 
 def register(cli: typer.Typer) -> None:
@@ -46,7 +52,8 @@ def run(
     queue: Annotated[
         list[Choice] | None,
         typer.Option(
-            help="triage scores issues, label writes to GitHub, upkeep sweeps; may be repeated."
+            help="triage scores issues, label writes to GitHub, upkeep sweeps; may be repeated. "
+            "train retrains models, in a process of its own. all is all but train."
         ),
     ] = None,
     beat: Annotated[
@@ -55,8 +62,9 @@ def run(
 ) -> None:
     """Work on issues until SIGTERM or Ctrl-C; a batch that was begun is finished first.
 
-    Without options: all queues and the scheduler in one process.
+    Without options: all queues but train, and the scheduler, in one process.
     """
+    queues = _queues(queue, beat)
     settings = start()
     require_migrated(Database(settings.sql_url))
     # It reads the settings when it is imported, so not before a command needs it.
@@ -66,7 +74,6 @@ def run(
     # tasks that go on when the broker is lost; ours may, the database is what they work for.
     warnings.filterwarnings("ignore", message=".*superuser privileges")
     warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
-    queues = _queues(queue, beat)
     with broker.embedded(settings):
         signals.beat_init.connect(_say_ready, weak=False)
         if not queues:
@@ -82,19 +89,23 @@ def run(
 
 def _queues(chosen: list[Choice] | None, beat: bool) -> list[Queue]:
     if not chosen:
-        return [] if beat else list(Queue)
+        return [] if beat else list(TOGETHER)
+    if Choice.TRAIN in chosen and (set(chosen) != {Choice.TRAIN} or beat):
+        raise ConfigProblem(
+            "--queue train is a process of its own: run another worker for the rest"
+        )
     if Choice.ALL in chosen:
-        return list(Queue)
+        return list(TOGETHER)
     return [Queue(str(choice)) for choice in dict.fromkeys(chosen)]
 
 
 def _worker(celery: Celery, queues: list[Queue], log_level: str) -> Any:
-    # The model takes all cores for one batch; the label writer waits for the network.
-    one_at_a_time = Queue.TRIAGE in queues
+    pool, concurrency, lives = _pool(queues)
     return celery.Worker(
         hostname=f"{'-'.join(queues)}-{os.getpid()}@{socket.gethostname()}",
-        pool_cls=get_implementation("solo" if one_at_a_time else "threads"),
-        concurrency=1 if one_at_a_time else LABEL_THREADS,
+        pool_cls=get_implementation(pool),
+        concurrency=concurrency,
+        max_tasks_per_child=lives,
         queues=[str(queue) for queue in queues],
         loglevel=logging.getLevelName(log_level),
         quiet=True,
@@ -103,6 +114,17 @@ def _worker(celery: Celery, queues: list[Queue], log_level: str) -> Any:
         without_mingle=True,
         without_heartbeat=True,
     )
+
+
+def _pool(queues: list[Queue]) -> tuple[str, int, int | None]:
+    """Celery's pool, how many tasks run at once, and after how many their process is replaced."""
+    if Queue.TRAIN in queues:
+        # A child trains and ends, and gives its memory and its low priority back.
+        return "prefork", 1, 1
+    if Queue.TRIAGE in queues:
+        # The model takes all cores for one batch.
+        return "solo", 1, None
+    return "threads", LABEL_THREADS, None
 
 
 def _say_ready(**_: Any) -> None:

@@ -41,14 +41,15 @@ def ask(session: Session, repository_id: int, asked_by: str) -> bool:
     )
 
 
-def ask_where_due(session: Session, rule_of: Callable[[int], RetrainingRule]) -> list[int]:
-    """Ask for every repository whose time has come; their ids."""
-    now = datetime.now(UTC)
+def due(
+    session: Session, rule_of: Callable[[int], RetrainingRule], now: datetime | None = None
+) -> list[int]:
+    """Ids of the repositories whose time has come, by the rule of each."""
+    moment = now if now is not None else datetime.now(UTC)
     return [
         news.repository_id
         for news in waiting_news(session)
-        if is_due(news, rule_of(news.repository_id), now)
-        and ask(session, news.repository_id, SCHEDULE)
+        if is_due(news, rule_of(news.repository_id), moment)
     ]
 
 

@@ -1,0 +1,24 @@
+"""Trains so that whoever else works on this machine hardly notices: last in line for the cores."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from app.core.settings import Settings
+from app.db.session import Database
+from training.retrain import Retrainer
+from worker.model.hardware import usable_cores
+
+# The least CPU priority there is: a core is lent while nobody else wants it.
+NICENESS = 19
+
+
+def retrain_quietly(
+    database: Database, settings: Settings, repository_id: int | None = None
+) -> str | None:
+    """`Retrainer.run_one` at the least CPU priority; the process keeps that priority."""
+    os.nice(NICENESS)
+    torch.set_num_threads(settings.retraining_threads or max(1, usable_cores() // 2))
+    return Retrainer(database, settings).run_one(repository_id)
