@@ -41,7 +41,8 @@ def text_mean(hidden: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     The questions come after the text, so this does not depend on the taxonomy.
     """
     at = torch.arange(hidden.shape[1], device=hidden.device)
-    inside = (at < lengths.to(hidden.device).unsqueeze(1)).float()
+    # At least one: a report without any text still has a state at the first question.
+    inside = (at < lengths.to(hidden.device).clamp(min=1).unsqueeze(1)).float()
     # Weights that sum to 1, in the states' own format: no copy of them, and no sum overflows.
     weights = (inside / inside.sum(1, keepdim=True)).to(hidden.dtype)
     return torch.bmm(weights.unsqueeze(1), hidden).squeeze(1).float()
