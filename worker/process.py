@@ -16,6 +16,7 @@ from app.github.client import AppClient
 from app.queue import Queue
 from worker.commands import Commanding
 from worker.labelling import Labelling
+from worker.review import Reviewing
 from worker.triage import Models, Triage
 
 log = structlog.get_logger()
@@ -79,6 +80,10 @@ class Process:
     def labelling(self) -> Labelling:
         """The use case of the label writer."""
         return Labelling(self.database, self.connect(), self.taxonomy, self.settings)
+
+    def reviewing(self) -> Reviewing:
+        """The use case that finds out what people said of labels."""
+        return Reviewing(self.database, self.connect(), self.settings)
 
     def commanding(self) -> Commanding:
         """The use case that carries out commands in comments."""

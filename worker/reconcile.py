@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from app.core.errors import Gone, NotPermitted
 from app.db import work
-from app.db.learning import Command, Retraining
+from app.db.learning import Command, Retraining, Review
 from app.db.session import Database
 from app.db.tables import Application, Delivery, IssueSnapshot
 from app.github.client import AppClient
@@ -31,6 +31,7 @@ MAX_PAGES = 50
 _BELLS: dict[Task, type[work.Claimed]] = {
     Task.TRIAGE: IssueSnapshot,
     Task.LABEL: Application,
+    Task.REVIEW: Review,
     Task.COMMAND: Command,
     Task.RETRAIN: Retraining,
 }

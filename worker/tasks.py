@@ -46,6 +46,11 @@ def register(celery: Celery, process: Process) -> None:
         if process.labelling().run_batch():
             ring(celery, Task.LABEL)
 
+    @task(Task.REVIEW)
+    def review() -> None:
+        if process.reviewing().run_batch():
+            ring(celery, Task.REVIEW)
+
     @task(Task.COMMAND)
     def command() -> None:
         if process.commanding().run_batch():

@@ -132,6 +132,11 @@ class Settings(BaseSettings):
     config_seconds: float = Field(
         default=300.0, ge=1, description="how often a repository's .github/triora.yml is read again"
     )
+    corrections_per_hour: int = Field(
+        default=120,
+        ge=1,
+        description="corrections by one person within an hour that teach; further ones are kept",
+    )
     sweep_seconds: float = Field(default=5.0, gt=0, description="how often due work is looked for")
     redelivery_seconds: float = Field(
         default=300.0, gt=0, description="how often GitHub is asked for deliveries that failed"

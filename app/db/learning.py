@@ -22,16 +22,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.core.corrections import Change
 from app.db.tables import Base, Id, Work
-
-
-class Change(StrEnum):
-    """What people did with a dimension of an issue, compared with what the bot had said."""
-
-    ADDED = "added"
-    REMOVED = "removed"
-    REPLACED = "replaced"
-    CONFIRMED = "confirmed"
 
 
 class Version(StrEnum):
@@ -135,7 +127,7 @@ class RepositoryConfig(Work, Base):
     )
     in_force: Mapped[dict[str, Any] | None]
     # Per place ("repository", "owner"): {"etag", "good": what its last good text says, "mistakes"};
-    # and "reported": what the issue about a problem was last made to say, as a digest.
+    # "clash": mistakes of both together; "reported": digest of what the issue about them says.
     sources: Mapped[dict[str, Any]] = mapped_column(default=dict)
     problem: Mapped[str | None] = mapped_column(Text)
     problem_issue: Mapped[int | None]

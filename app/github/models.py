@@ -80,10 +80,14 @@ class App(_Answer):
 
 
 class IssueEvent(_Answer):
-    """Something that happened to an issue; `label` is there for labeled and unlabeled."""
+    """Something that happened to an issue; `label` is there for labeled and unlabeled.
+
+    `state_reason` of a closing is completed, not_planned or duplicate; None on old servers.
+    """
 
     id: int
     event: str
+    state_reason: str | None = None
     actor: Actor | None = None
     label: RepositoryLabel | None = None
     app: App | None = Field(default=None, alias="performed_via_github_app")
@@ -103,6 +107,15 @@ class RepositoryName(_Answer):
 
     id: int
     full_name: str
+
+
+class RepositoryFacts(_Answer):
+    """What a reader may want to know of a repository before anything else."""
+
+    full_name: str
+    private: bool = False
+    html_url: str | None = None
+    has_issues: bool = True
 
 
 class Rights(_Answer):
