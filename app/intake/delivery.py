@@ -120,14 +120,14 @@ def _understand(name: str, payload: Mapping[str, object]) -> tuple[Event, str | 
 def _again(session: Session, earlier: Delivery, event: Event) -> Accepted:
     """A delivery seen before: no second job, but what died of it is tried again."""
     ring = None
-    if event.repository and event.issue:
+    if earlier.outcome == Outcome.COMMAND and event.comment:
+        dead = work.revive(session, Command, Command.comment_id == event.comment.id)
+        ring = Task.COMMAND if dead else None
+    elif event.repository and event.issue:
         if earlier.outcome == Outcome.TRIAGE:
             ring = _revive(session, event.repository.id, event.issue)
         elif earlier.outcome in (Outcome.LABEL_EVENT, Outcome.NOTED):
             ring = _revive_review(session, event.repository.id, event.issue)
-    elif earlier.outcome == Outcome.COMMAND and event.comment:
-        dead = work.revive(session, Command, Command.comment_id == event.comment.id)
-        ring = Task.COMMAND if dead else None
     reason = "seen before" if ring is None else "seen before; what had failed is tried again"
     return Accepted(Outcome(earlier.outcome), reason, True, ring)
 
