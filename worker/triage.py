@@ -15,16 +15,19 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.core.decision import Action, decide
 from app.core.decision import Decision as Decided
+from app.core.decision import decide
 from app.core.errors import TriageError
+from app.core.repository_config import Config
 from app.core.settings import Settings
 from app.core.taxonomy import Taxonomy
 from app.core.text import IssueText
-from app.db import models, work
+from app.db import configs, models, work
 from app.db.clock import from_now
 from app.db.session import Database
 from app.db.tables import Application, Decision, IssueSnapshot, Prediction, State
+from worker import house
+from worker.house import Carry
 from worker.model.query import Answer, Artifact, Query
 from worker.settle import settle
 from worker.standing import stand_aside
@@ -45,6 +48,7 @@ class Case:
     """One claimed issue, and what is in force in its repository now."""
 
     row: IssueSnapshot
+    config: Config
     taxonomy: Taxonomy
     choices: tuple[Artifact, ...]
 
@@ -57,10 +61,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Batch:
-    """What one round did. `to_label`: how many issues now have labels to be written."""
+    """What one round did. `to_label`: how many issues now have labels to be written.
+
+    `unsettled`: how many wait for their repository's configuration.
+    """
 
     claimed: int = 0
     to_label: int = 0
+    unsettled: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,13 +82,13 @@ class Triage:
 
     def run_batch(self) -> Batch:
         """Triage up to `batch_size` due issues, longest waiting first. All zero if none was due."""
-        cases, claimed = self._claim()
+        cases, claimed, unsettled = self._claim()
         to_label = sum(self._triage(group) for group in _groups(cases))
         if claimed:
             log.info("batch.triaged", issues=len(cases), to_label=to_label)
-        return Batch(claimed, to_label)
+        return Batch(claimed, to_label, unsettled)
 
-    def _claim(self) -> tuple[list[Case], int]:
+    def _claim(self) -> tuple[list[Case], int, int]:
         with self.database.transaction() as session:
             rows = work.claim(
                 session,
@@ -89,19 +97,24 @@ class Triage:
                 self.settings.lease_seconds,
                 max_attempts=self.settings.max_attempts,
             )
-            ready = [row for row in rows if not stand_aside(session, row, row)]
+            there = [row for row in rows if not stand_aside(session, row, row)]
+            every = self.settings.config_seconds
+            ready = [row for row in there if not house.unsettled(session, row, every)]
             kept, spared = _spare(ready)
             for row in spared:
                 work.release(session, row, error=row.error)
-            return self._cases(session, kept), len(rows)
+            return self._cases(session, kept), len(rows), len(there) - len(ready)
 
     def _cases(self, session: Session, rows: Sequence[IssueSnapshot]) -> list[Case]:
         """Each row with what is in force in its repository: read anew with every claim."""
-        serving = models.serving(session, {row.repository_id for row in rows})
+        repositories = {row.repository_id for row in rows}
+        serving = models.serving(session, repositories)
+        rules = {number: configs.in_force(session, number).config for number in repositories}
         return [
             Case(
                 row,
-                taxonomy=self.taxonomy,
+                rules[row.repository_id],
+                taxonomy=house.taxonomy_of(rules[row.repository_id], self.taxonomy),
                 choices=tuple(
                     Artifact(found.version, found.uri, found.digest)
                     for found in serving[row.repository_id]
@@ -145,14 +158,25 @@ class Triage:
             return False
         predictions = _predictions(session, case.row, answer)
         scores = {p.dimension: p.scores for p in predictions}
-        decisions = decide(case.taxonomy, scores, answer.thresholds)
-        _store_decisions(session, predictions, decisions)
-        wanted = _wanted(case.taxonomy, decisions)
-        _store_application(session, case.row, answer.version, wanted, run_id)
-        log.info(
-            "issue.triaged", snapshot=case.row.id, model=answer.version, dimensions=len(wanted)
+        thresholds = case.config.thresholds(answer.thresholds)
+        decisions = house.judge(
+            case.config,
+            case.taxonomy,
+            decide(case.taxonomy, scores, thresholds),
+            author=case.row.author,
+            title=case.row.title,
         )
-        return bool(wanted)
+        _store_decisions(session, predictions, decisions)
+        carry = house.carry(case.config, case.taxonomy, decisions)
+        _store_application(session, case.row, answer.version, carry, run_id)
+        log.info(
+            "issue.triaged",
+            snapshot=case.row.id,
+            model=answer.version,
+            dimensions=len(carry.wanted),
+            suggested=len(carry.suggested),
+        )
+        return carry.anything
 
 
 def _spare(rows: Sequence[IssueSnapshot]) -> tuple[list[IssueSnapshot], list[IssueSnapshot]]:
@@ -223,17 +247,8 @@ def _store_decisions(
         session.add(decision)
 
 
-def _wanted(taxonomy: Taxonomy, decisions: Sequence[Decided]) -> dict[str, list[str]]:
-    """Dimension -> GitHub label names to be written."""
-    return {
-        decided.dimension: [taxonomy[decided.dimension].label(n).github for n in decided.labels]
-        for decided in decisions
-        if decided.action is Action.APPLY
-    }
-
-
 def _store_application(
-    session: Session, row: IssueSnapshot, version: str, wanted: dict[str, list[str]], run_id: str
+    session: Session, row: IssueSnapshot, version: str, carry: Carry, run_id: str
 ) -> None:
     application = session.scalar(
         select(Application).where(
@@ -242,8 +257,11 @@ def _store_application(
     ) or Application(snapshot_id=row.id, model_version=version, created_at=from_now())
     # A text that comes back (an edit undone) is carried again, so the row may be an old one.
     application.run_id = run_id
-    application.wanted = wanted
-    application.state = State.PENDING if wanted else State.DONE
+    application.wanted = dict(carry.wanted)
+    application.suggested = dict(carry.suggested)
+    application.kept = dict(carry.kept)
+    application.config = carry.config
+    application.state = State.PENDING if carry.anything else State.DONE
     application.due_at = from_now()
     application.attempts = 0
     application.lease_token = application.lease_until = application.error = None

@@ -29,6 +29,10 @@ class Reason(StrEnum):
     LIKELY = "likely, but below its threshold"
     NOT_A_BUG = "not a bug"
     PERSON_DECIDED = "a person decided"
+    SUGGEST_ONLY = "the repository wants proposals only"
+    DENIED_AUTHOR = "a rule of the repository denies the author"
+    DENIED_TITLE = "a rule of the repository denies the title"
+    PEOPLES = "only people set this label"
 
 
 class Thresholds(BaseModel):

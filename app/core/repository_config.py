@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError
 from app.core import config_rules, patterns, safe_yaml
 from app.core.config_rules import Bar, DenyRule, DimensionRule, GateRule, OrOff, RetrainingRule
 from app.core.configured_taxonomy import Built, build
-from app.core.decision import Thresholds
+from app.core.decision import Reason, Thresholds
 from app.core.errors import ConfigProblem
 from app.core.taxonomy import Name, Taxonomy
 
@@ -114,14 +114,14 @@ class Config(Bar):
 
     def denied(
         self, *, author: str = "", title: str = "", labels: Iterable[str] = ()
-    ) -> str | None:
+    ) -> Reason | None:
         """Why an issue of `author` with `title` is left alone, or one of `labels` not written."""
         if author.casefold() in (name.casefold() for name in self.deny.authors):
-            return "a rule of the repository denies this author"
+            return Reason.DENIED_AUTHOR
         if any(patterns.found(pattern, title) for pattern in self.deny.titles):
-            return "a rule of the repository denies this title"
+            return Reason.DENIED_TITLE
         if any(self.is_peoples(label) for label in labels):
-            return "only people set this label"
+            return Reason.PEOPLES
         return None
 
     def is_peoples(self, label: str) -> bool:

@@ -9,12 +9,12 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.core import repository_config
-from app.core.repository_config import DEFAULT_CONFIG, Config
+from app.core.repository_config import DEFAULT_CONFIG, Config, Mistakes
 from app.db import work
 from app.db.clock import from_now
 from app.db.insertion import insert_new
 from app.db.learning import RepositoryConfig
-from app.db.tables import Application, IssueSnapshot
+from app.db.tables import Application, IssueSnapshot, State
 
 UNREAD = "the configuration was not read yet"
 BROKEN = "the configuration has a mistake, and none was in force before"
@@ -39,12 +39,13 @@ def in_force(session: Session, repository_id: int) -> InForce:
 
 def of(row: RepositoryConfig) -> InForce:
     """What `row` says."""
-    return InForce(
-        repository_config.in_force(row.in_force),
-        row.paused_at is not None,
-        _waiting(row),
-        row.read_at,
-    )
+    paused = row.paused_at is not None
+    try:
+        config = repository_config.in_force(row.in_force)
+    except Mistakes:
+        # An older Triora knew another key.
+        return InForce(DEFAULT_CONFIG, paused, PAUSED if paused else BROKEN, row.read_at)
+    return InForce(config, paused, _waiting(row), row.read_at)
 
 
 def _waiting(row: RepositoryConfig) -> str | None:
@@ -52,33 +53,47 @@ def _waiting(row: RepositoryConfig) -> str | None:
         return PAUSED
     if row.read_at is None:
         return UNREAD
-    # `{}` in force is a good file that says nothing, or none at all; None was never reached.
     return BROKEN if row.problem is not None and row.in_force is None else None
 
 
 def learn(session: Session, repository_id: int) -> None:
-    """Let the configuration of a repository be read, and again every few minutes."""
-    insert_new(
-        session,
-        RepositoryConfig,
-        id=repository_id,
-        sources={},
-        created_at=from_now(),
-        due_at=from_now(),
-        state="pending",
-        attempts=0,
-    )
+    """Let the configuration of a repository be read, now and again every few minutes."""
+    row = session.get(RepositoryConfig, repository_id)
+    if row is None:
+        insert_new(
+            session,
+            RepositoryConfig,
+            id=repository_id,
+            sources={},
+            created_at=from_now(),
+            due_at=from_now(),
+            state=State.PENDING,
+            attempts=0,
+        )
+    elif row.state != State.PENDING:
+        # Dropped while the App was not in the repository, or dead of what an owner has mended.
+        row.state, row.attempts, row.due_at = State.PENDING, 0, from_now()
+        row.lease_token = row.lease_until = None
 
 
 def want(session: Session, repository_id: int) -> None:
     """Have the configuration read as soon as may be, unless somebody is at it."""
     learn(session, repository_id)
+    session.flush()
     session.execute(
         update(RepositoryConfig)
         .where(RepositoryConfig.id == repository_id, RepositoryConfig.lease_token.is_(None))
         .values(due_at=from_now()),
         execution_options={"synchronize_session": False},
     )
+
+
+def is_stale(session: Session, repository_id: int, seconds: float) -> bool:
+    """True if the configuration was not read within the last `seconds`, or never."""
+    fresh = select(RepositoryConfig.id).where(
+        RepositoryConfig.id == repository_id, RepositoryConfig.read_at > from_now(-seconds)
+    )
+    return session.scalar(fresh) is None
 
 
 def pause(session: Session, repository_id: int, by: str) -> None:

@@ -13,6 +13,7 @@ from datetime import datetime
 from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
+from app.db import configs
 from app.db.clock import from_now
 from app.db.insertion import insert_new
 from app.db.tables import Installation, IssueSnapshot, Repository
@@ -53,6 +54,7 @@ def learn_repository(
         repository.installation_id = installation.id
         repository.full_name = full_name
         repository.private = private
+        configs.learn(session, number)
     return repository
 
 

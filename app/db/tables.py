@@ -212,7 +212,7 @@ class Application(Work, Base):
 
     `wanted` maps a dimension to the GitHub label names decided for it, stored before GitHub is
     called. `written` are the names this row put on the issue, `kept` maps a dimension that was
-    left alone to the reason. `suggested` are those to be proposed only, like `wanted`, and `proposed`
+    left alone to the reason. `suggested` are those to be proposed only, like `wanted`, `proposed`
     the names that were. `config` is the digest of the configuration it was decided under: under
     another one it is decided again. Rows of one run (one backfill, one live triage) share `run_id`.
     """

@@ -15,6 +15,7 @@ from app.core.text import IssueText
 from app.db import snapshots
 from app.db.clock import from_now
 from app.db.insertion import insert_new
+from app.db.learning import RepositoryConfig
 from app.db.session import Database
 from app.db.tables import Application, Installation, IssueSnapshot, Repository, State
 from worker.model.query import Answer, Query
@@ -72,6 +73,19 @@ class Store:
                 installation_id=installation_id,
                 full_name=full_name,
                 private=False,
+            )
+            # As if its configuration had been read a moment ago, and there was none.
+            insert_new(
+                session,
+                RepositoryConfig,
+                id=repository_id,
+                sources={},
+                in_force={},
+                read_at=from_now(),
+                created_at=from_now(),
+                due_at=from_now(3600),
+                state=State.PENDING,
+                attempts=0,
             )
 
     def issue(self, number, title="crash", body="", repository_id=1, observed_at=T0):
