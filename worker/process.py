@@ -15,6 +15,7 @@ from app.db.session import Database
 from app.github.client import AppClient
 from app.queue import Queue
 from worker.commands import Commanding
+from worker.configuration import Configuration
 from worker.labelling import Labelling
 from worker.review import Reviewing
 from worker.triage import Models, Triage
@@ -80,6 +81,10 @@ class Process:
     def labelling(self) -> Labelling:
         """The use case of the label writer."""
         return Labelling(self.database, self.connect(), self.taxonomy, self.settings)
+
+    def configuration(self) -> Configuration:
+        """The use case that reads repositories' configuration, and reports mistakes in it."""
+        return Configuration(self.database, self.connect(), self.settings)
 
     def reviewing(self) -> Reviewing:
         """The use case that finds out what people said of labels."""

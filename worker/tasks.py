@@ -37,6 +37,8 @@ def register(celery: Celery, process: Process) -> None:
         batch = process.triage().run_batch()
         if batch.to_label:
             ring(celery, Task.LABEL)
+        if batch.unsettled:
+            ring(celery, Task.CONFIG)
         if batch.claimed:
             # Back to the broker between two batches: so a worker can be stopped there.
             ring(celery, Task.TRIAGE)
@@ -45,6 +47,15 @@ def register(celery: Celery, process: Process) -> None:
     def label() -> None:
         if process.labelling().run_batch():
             ring(celery, Task.LABEL)
+
+    @task(Task.CONFIG)
+    def config() -> None:
+        use = process.configuration()
+        if use.run_batch():
+            # What waited for it may go on now.
+            bells = (Task.CONFIG, Task.TRIAGE, Task.LABEL) if use.changed else (Task.CONFIG,)
+            for bell in bells:
+                ring(celery, bell)
 
     @task(Task.REVIEW)
     def review() -> None:
