@@ -90,13 +90,13 @@ class TfIdf:
         for name in taxonomy.vocabulary:
             known = [i for i, e in enumerate(train) if name in e.labels]
             labels = [train[i].labels[name].label for i in known]
-            parts = [_parts(train[i].text) for i in known]
+            parts = [parts_of(train[i].text) for i in known]
             if len(set(labels)) < 2:
                 self._models[name] = None
                 continue
             strength = _best_strength(parts, labels, [groups[i] for i in known], seed)
             model = make_pipeline(
-                _features(min_df=1 if len(parts) < SMALL else 2), _classifier(strength)
+                features(min_df=1 if len(parts) < SMALL else 2), _classifier(strength)
             )
             self._models[name] = model.fit(parts, labels)
             self.settings[f"C {name}"] = strength
@@ -104,7 +104,7 @@ class TfIdf:
     def score(self, texts: Sequence[IssueText], taxonomy: Taxonomy) -> list[Said]:
         """Probabilities; a label training never saw has 0."""
         said = self._fallback.score(texts, taxonomy)
-        parts = [_parts(text) for text in texts]
+        parts = [parts_of(text) for text in texts]
         for name, labels in taxonomy.vocabulary.items():
             model = self._models.get(name)
             if model is None or not parts:
@@ -115,7 +115,8 @@ class TfIdf:
         return said
 
 
-def _parts(text: IssueText) -> tuple[str, str]:
+def parts_of(text: IssueText) -> tuple[str, str]:
+    """(title, title and body), as a reader sees them."""
     title = visible(text.title)
     return title, f"{title}\n{visible(text.body)}"
 
@@ -133,7 +134,8 @@ def _wholes(parts: Sequence[tuple[str, str]]) -> list[str]:
     return [whole for _, whole in parts]
 
 
-def _features(min_df: int) -> Any:
+def features(min_df: int) -> Any:
+    """TF-IDF of titles beside that of whole texts; takes what `parts_of` gives."""
     from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415
     from sklearn.pipeline import make_pipeline, make_union  # noqa: PLC0415
     from sklearn.preprocessing import FunctionTransformer  # noqa: PLC0415
@@ -170,9 +172,9 @@ def _best_strength(
     ):
         if len(set(truth[inside])) < 2:
             continue
-        features = _features(min_df=1 if len(inside) < SMALL else 2)
-        rows = features.fit_transform([parts[i] for i in inside])
-        others = features.transform([parts[i] for i in outside])
+        words = features(min_df=1 if len(inside) < SMALL else 2)
+        rows = words.fit_transform([parts[i] for i in inside])
+        others = words.transform([parts[i] for i in outside])
         for strength in STRENGTHS:
             said = _classifier(strength).fit(rows, truth[inside]).predict(others)
             right[strength] += int((said == truth[outside]).sum())

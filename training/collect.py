@@ -181,7 +181,7 @@ def _issues(
     taken = 0
     while taken < state.limit:
         number += 1
-        page = _patiently(partial(source.page, repository, number), clock, tally)
+        page = patiently(partial(source.page, repository, number), clock, tally)
         if not page:
             return
         for issue in page:
@@ -199,10 +199,8 @@ def _issues(
 
 
 def _example(source: Source, repository: str, issue: Issue, clock: Clock, tally: Tally) -> Example:
-    timeline = _patiently(lambda: source.timeline(repository, issue.number), clock, tally)
-    filed = _patiently(
-        lambda: source.filed_body(repository, issue.number, issue.body), clock, tally
-    )
+    timeline = patiently(lambda: source.timeline(repository, issue.number), clock, tally)
+    filed = patiently(lambda: source.filed_body(repository, issue.number, issue.body), clock, tally)
     body = filed.body if filed.known else issue.body
     return Example(
         id=f"{repository}#{issue.number}",
@@ -242,7 +240,7 @@ def _clean(text: str, longest: int) -> str:
     return text.replace("\x00", "")[:longest]
 
 
-def _patiently(call: Callable[[], T], clock: Clock, tally: Tally) -> T:
+def patiently(call: Callable[[], T], clock: Clock, tally: Tally | None = None) -> T:
     """The call's answer, however often GitHub asks to wait; PATIENCE other failures in a row."""
     failures = 0
     while True:
@@ -260,7 +258,8 @@ def _patiently(call: Callable[[], T], clock: Clock, tally: Tally) -> T:
             wait = _wait(error, failures, clock.now())
             log.info("collect.waiting", seconds=round(wait), limited=error.limited)
             clock.sleep(wait)
-            tally.waited += wait
+            if tally is not None:
+                tally.waited += wait
 
 
 def _wait(error: GitHubUnavailable, failures: int, now: datetime) -> float:

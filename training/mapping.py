@@ -9,6 +9,10 @@
     [prefer]                                  # several labels disagree: the first named wins
     severity = ["critical", "high"]
 
+    [dimensions.platform]                     # a question of the repository's own
+    question = "Which platform is it about?"
+    exclusive = false                         # an issue may carry several of its labels
+
 Label names are compared without case. Where labels disagree and nothing is preferred, nobody
 knows: the dimension stays without an answer. Labels a bot put on count for nothing.
 """
@@ -30,6 +34,15 @@ from training.example import Answer, Example, GitHubLabel, Provenance
 SHIPPED = Path(__file__).parent / "mappings"
 
 
+class OwnDimension(BaseModel):
+    """A question that the taxonomy does not ask; its answers stand under `labels`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    question: str = Field(min_length=1, max_length=200)
+    exclusive: bool = False
+
+
 class LabelMapping(BaseModel):
     """A mapping file; see the module's docstring."""
 
@@ -38,6 +51,7 @@ class LabelMapping(BaseModel):
     repositories: tuple[str, ...] = Field(min_length=1)
     labels: dict[str, dict[str, str]] = Field(min_length=1)
     prefer: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    dimensions: dict[str, OwnDimension] = Field(default_factory=dict)
 
 
 @dataclass
@@ -68,7 +82,12 @@ def load(path: Path, taxonomy: Taxonomy) -> LabelMapping:
         ) from error
     answers = [(name, a) for name, said in found.labels.items() for a in said.items()]
     answers += [("prefer", (d, label)) for d, labels in found.prefer.items() for label in labels]
+    for own in found.dimensions:
+        if own in taxonomy:
+            raise ConfigProblem(f"{path}: dimensions: {own!r} is in the taxonomy already")
     for name, (dimension, label) in answers:
+        if dimension in found.dimensions:
+            continue
         if dimension not in taxonomy or label not in taxonomy[dimension].names:
             raise ConfigProblem(f"{path}: {name!r}: {dimension}/{label} is not in the taxonomy")
     return found

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.core.errors import ConfigProblem, GitHubUnavailable, Gone, NotPermitted
 from app.core.settings import Settings
 from app.github.connection import PER_PAGE, Connection
-from app.github.models import Actor, App, Issue, RepositoryLabel, read
+from app.github.models import Actor, App, Issue, RepositoryFacts, RepositoryLabel, read
 
 log = structlog.get_logger()
 
@@ -91,6 +91,15 @@ class History:
         )
         auth = AppInstallationAuthStrategy(app_id, key, int(found["id"]))
         return cls(Connection(auth, api_url), api_url)
+
+    def about(self, repository: str) -> RepositoryFacts:
+        """Whether it is private, has issues, and where its pages are."""
+        return read(RepositoryFacts, self._connection.get(f"/repos/{repository}"))
+
+    def labels(self, repository: str) -> list[RepositoryLabel]:
+        """Every label of the repository, with its description."""
+        path = f"/repos/{repository}/labels"
+        return [read(RepositoryLabel, item) for item in self._connection.items(path)]
 
     def page(self, repository: str, number: int) -> list[Issue]:
         """One page (counted from 1) of issues and pull requests, the newest first."""
