@@ -81,7 +81,10 @@ class Triage:
     settings: Settings
 
     def run_batch(self) -> Batch:
-        """Triage up to `batch_size` due issues, longest waiting first. All zero if none was due."""
+        """Triage up to `batch_size` due issues; all zero if none was due.
+
+        Live issues go before those of a backfill, and who waited longest goes first.
+        """
         cases, claimed, unsettled = self._claim()
         to_label = sum(self._triage(group) for group in _groups(cases))
         if claimed:
@@ -90,11 +93,13 @@ class Triage:
 
     def _claim(self) -> tuple[list[Case], int, int]:
         with self.database.transaction() as session:
-            rows = work.claim(
+            rows = work.claim_ranked(
                 session,
                 IssueSnapshot,
                 self.settings.batch_size,
                 self.settings.lease_seconds,
+                IssueSnapshot.run_id.is_(None),
+                IssueSnapshot.run_id.is_not(None),
                 max_attempts=self.settings.max_attempts,
             )
             there = [row for row in rows if not stand_aside(session, row, row)]
@@ -256,7 +261,7 @@ def _store_application(
         )
     ) or Application(snapshot_id=row.id, model_version=version, created_at=from_now())
     # A text that comes back (an edit undone) is carried again, so the row may be an old one.
-    application.run_id = run_id
+    application.run_id = row.run_id or run_id
     application.wanted = dict(carry.wanted)
     application.suggested = dict(carry.suggested)
     application.kept = dict(carry.kept)

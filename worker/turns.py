@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, exists, or_, select, update
+from sqlalchemy import ColumnElement, Select, exists, or_, select, update
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.roles import ExpressionElementRole
 
@@ -23,6 +23,8 @@ from worker.standing import stand_aside
 # One writer's turn; short, so that installations take turns. A row costs a few requests and up to
 # three writes a second apart, far inside a lease.
 TURN = 10
+# Of a backfill's labels: so an issue that is opened meanwhile waits for this many.
+RUN_TURN = 2
 # A command or run that was due so long ago keeps nobody waiting any more.
 UNHEARD_SECONDS = 120.0
 
@@ -44,16 +46,25 @@ def take_turn(session: Session, settings: Settings) -> tuple[list[Job], int]:
     installation_id = _choose(session)
     if installation_id is None:
         return [], 0
-    rows = work.claim(
-        session,
-        Application,
-        TURN,
-        settings.lease_seconds,
-        Application.snapshot_id.in_(coverage.texts_of(installation_id)),
-        max_attempts=settings.max_attempts,
-    )
+    texts = coverage.texts_of(installation_id)
+    rows = _claim(session, settings, texts.where(IssueSnapshot.run_id.is_(None)), TURN)
+    if not rows:
+        rows = _claim(session, settings, texts, RUN_TURN)
     jobs = [_job(session, row) for row in rows]
     return [job for job in jobs if not stand_aside(session, job.row, job.snapshot)], len(rows)
+
+
+def _claim(
+    session: Session, settings: Settings, texts: Select[int], limit: int
+) -> list[Application]:
+    return work.claim(
+        session,
+        Application,
+        limit,
+        settings.lease_seconds,
+        Application.snapshot_id.in_(texts),
+        max_attempts=settings.max_attempts,
+    )
 
 
 def block(session: Session, installation_id: int, until: datetime) -> None:
@@ -82,7 +93,8 @@ def _choose(session: Session) -> int | None:
             ~_goes_first(Command),
             ~_goes_first(Run),
         )
-        .order_by(Application.due_at)
+        # Nobody waits for what a backfill brought.
+        .order_by(IssueSnapshot.run_id.is_not(None), Application.due_at)
         .limit(1)
         .with_for_update(of=Installation, skip_locked=True)
     )

@@ -137,6 +137,11 @@ class Settings(BaseSettings):
         ge=1,
         description="corrections by one person within an hour that teach; further ones are kept",
     )
+    backfill_per_hour: float = Field(
+        default=400,
+        gt=0,
+        description="old issues that a backfill takes in; GitHub bears 500 writes an hour",
+    )
     sweep_seconds: float = Field(default=5.0, gt=0, description="how often due work is looked for")
     redelivery_seconds: float = Field(
         default=300.0, gt=0, description="how often GitHub is asked for deliveries that failed"

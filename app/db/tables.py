@@ -173,8 +173,8 @@ class IssueSnapshot(Work, Base):
     first_observed_at: Mapped[datetime | None]
     # When the issue was opened, where the payload said so: what "newest" means for a holdout.
     opened_at: Mapped[datetime | None]
-    # The backfill that brought it; None for an issue that a webhook brought.
-    run_id: Mapped[str | None] = mapped_column(String(32))
+    # The backfill it waits for, or waited for; None for a live issue, which goes first.
+    run_id: Mapped[str | None] = mapped_column(String(32), index=True)
     created_at: Mapped[datetime]
 
 

@@ -262,12 +262,14 @@ def upgrade() -> None:
     op.add_column("issue_snapshot", sa.Column("opened_at", TIME, nullable=True))
     op.add_column("issue_snapshot", sa.Column("first_observed_at", TIME, nullable=True))
     op.add_column("issue_snapshot", sa.Column("run_id", sa.String(length=32), nullable=True))
+    op.create_index(op.f("ix_issue_snapshot_run_id"), "issue_snapshot", ["run_id"], unique=False)
     op.add_column("label_event", sa.Column("trusted", sa.Boolean(), nullable=True))
 
 
 def downgrade() -> None:
     """Drop them with all that was learned."""
     op.drop_column("label_event", "trusted")
+    op.drop_index(op.f("ix_issue_snapshot_run_id"), table_name="issue_snapshot")
     op.drop_column("issue_snapshot", "run_id")
     op.drop_column("issue_snapshot", "first_observed_at")
     op.drop_column("issue_snapshot", "opened_at")
@@ -307,5 +309,6 @@ def downgrade() -> None:
         postgresql_where=sa.text("state = 'active'"),
     )
     op.drop_table("model_version")
+    op.drop_index("ix_command_issue", table_name="command")
     op.drop_index("ix_command_due", table_name="command")
     op.drop_table("command")
