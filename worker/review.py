@@ -7,7 +7,7 @@ anew from all of it: so deliveries that come late, twice or out of order end ali
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -22,7 +22,7 @@ from app.db import configs, corrections, label_names, reviews, snapshots, words,
 from app.db.clock import from_now
 from app.db.learning import Review
 from app.db.session import Database
-from app.db.tables import Application, IssueSnapshot, LabelEvent
+from app.db.tables import Application, IssueSnapshot, LabelEvent, Repository
 from app.db.words import Word
 from app.github.client import AppClient, InstallationClient
 from worker.rounds import Errand, Rounds
@@ -78,12 +78,15 @@ class Known:
 
 @dataclass
 class _Rights:
-    """Who may triage, asked once a turn of each person, and once for ever of each event."""
+    """Who may triage: asked once in a turn of each person, and once for ever of each event.
+
+    `known` is by event, `asked` by repository and person.
+    """
 
     client: InstallationClient
-    repository: str
+    repository: Repository
     known: dict[str, bool]
-    asked: dict[int, bool] = field(default_factory=dict)
+    asked: dict[tuple[int, int], bool]
 
     def of(self, it: Witnessed) -> bool:
         kept = self.known.get(str(it.event_id)) if it.event_id is not None else None
@@ -96,9 +99,10 @@ class _Rights:
         return kept
 
     def _ask(self, act: Act) -> bool:
-        if act.actor_id not in self.asked:
-            self.asked[act.actor_id] = self.client.may_triage(self.repository, act.actor)
-        return self.asked[act.actor_id]
+        who = self.repository.id, act.actor_id
+        if who not in self.asked:
+            self.asked[who] = self.client.may_triage(self.repository.full_name, act.actor)
+        return self.asked[who]
 
 
 @dataclass(frozen=True)
@@ -111,9 +115,16 @@ class Reviewing:
 
     def run_batch(self) -> int:
         """One installation's turn; how many rows were claimed, 0 when there is nothing to do."""
-        return Rounds(self.database, self.github, self.settings, Review).run(self._review)
+        asked: dict[tuple[int, int], bool] = {}
+        rounds = Rounds(self.database, self.github, self.settings, Review)
+        return rounds.run(lambda client, errand: self._review(client, errand, asked))
 
-    def _review(self, client: InstallationClient, errand: Errand[Review]) -> None:
+    def _review(
+        self,
+        client: InstallationClient,
+        errand: Errand[Review],
+        asked: dict[tuple[int, int], bool],
+    ) -> None:
         row = errand.row
         with self.database.reading() as session:
             known = _known(session, row)
@@ -129,7 +140,7 @@ class Reviewing:
             self._filing(client, name, row, known),
             known.canonical,
         )
-        rights = _Rights(client, name, dict(row.rights))
+        rights = _Rights(client, errand.repository, dict(row.rights), asked)
         acts, trusted = _judge(told, known.taxonomy, rights)
         return self._keep(row, known, told, acts, rights.known, trusted)
 

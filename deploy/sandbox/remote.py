@@ -107,6 +107,34 @@ class Remote:
         said: dict[str, Any] = self.rest("POST", path, by=by, json={"body": body})
         return said
 
+    def close_issue(
+        self,
+        number: int,
+        *,
+        by: str = "mara",
+        reason: str = "completed",
+        repository: str = PROJECT,
+    ) -> None:
+        """Close an issue: completed, not_planned or duplicate."""
+        change = {"state": "closed", "state_reason": reason}
+        self.edit_issue(number, by=by, repository=repository, **change)
+
+    def relay(self, number: int, *, repository: str = PROJECT, **what: Any) -> None:
+        """Let another App act: add, remove (labels), close; `by` a person, as itself without."""
+        wanted = {"repository": repository, "number": number, **what}
+        self.control("POST", "/relays", json=wanted)
+
+    def rename_label(
+        self, name: str, new: str, *, by: str = "mara", repository: str = PROJECT
+    ) -> None:
+        """Rename a label of the repository."""
+        path = f"/repos/{repository}/labels/{quote(name, safe='')}"
+        self.rest("PATCH", path, by=by, json={"new_name": new})
+
+    def delete_label(self, name: str, *, by: str = "mara", repository: str = PROJECT) -> None:
+        """Delete a label of the repository."""
+        self.rest("DELETE", f"/repos/{repository}/labels/{quote(name, safe='')}", by=by)
+
     def labels(self, number: int, repository: str = PROJECT) -> list[str]:
         """The names of an issue's labels."""
         path = f"/repos/{repository}/issues/{number}/labels?per_page=100"

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from deploy.sandbox import control, estate, seed
+from deploy.sandbox import control, estate, relays, seed
 from deploy.sandbox.hooks import Hooks
 from deploy.sandbox.live import Feed
 from deploy.sandbox.pages import site
@@ -90,5 +90,6 @@ class StandIn:
         application = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
         application.include_router(control.router(self))
         application.include_router(estate.router(self))
+        application.include_router(relays.router(self))
         site.attach(application, self)
         return application

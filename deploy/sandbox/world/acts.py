@@ -226,11 +226,14 @@ class Act:
             self._tell("label", "edited", repository, label=shape, changes=changes)
 
     def delete_label(self, repository: Repository, label: Label) -> None:
-        """Delete a label; it leaves every issue, without an event on any of them."""
+        """Delete a label: it leaves every issue, whose webhooks do not name it, and no event."""
         del repository.labels[label.name.casefold()]
         for issue in repository.issues.values():
             if label in issue.labels:
                 issue.labels.remove(label)
+                issue.updated = self.world.now()
+                if not issue.is_pull_request:
+                    self._tell_issue("unlabeled", issue)
         self._tell(
             "label", "deleted", repository, label=shapes.label(self.world, repository, label)
         )
