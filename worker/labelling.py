@@ -7,7 +7,7 @@ is added; what anybody but us set or removed is left alone; nothing is replaced 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -24,8 +24,10 @@ from app.db.session import Database
 from app.db.tables import Application, IssueSnapshot, LabelEvent, Repository, SeenLabel
 from app.github.client import AppClient, InstallationClient
 from app.github.failures import RepositoryMoved
-from worker import hands
-from worker.plan import Plan, plan
+from worker import hands, permit, remark
+from worker.permit import Rules
+from worker.plan import MISSING, Plan, plan
+from worker.proposing import Outcome, Proposing
 from worker.settle import settle
 from worker.turns import Job, block, take_turn
 
@@ -39,6 +41,15 @@ class LeaseLost(TriageError):
 
     def __init__(self) -> None:
         super().__init__("GitHub took too long: the lease was used up before the write")
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look at an issue: what is to be written, what to be proposed, and its labels now."""
+
+    todo: Plan
+    offer: Plan
+    live: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -110,12 +121,16 @@ class Labelling:
         log.info("repository.renamed", repository=job.repository.id)
 
     def _write(self, client: InstallationClient, job: Job) -> None:
+        rules = permit.ask(self.database, client, self.settings, self.taxonomy, job)
+        if rules is not None:
+            self._write_by(rules, client, job)
+
+    def _write_by(self, rules: Rules, client: InstallationClient, job: Job) -> None:
         names = [name for names in job.row.wanted.values() for name in names]
-        absent = client.lacks(job.repository.full_name, names)
+        absent = client.lacks(job.repository.full_name, names) if names else set()
         seen = self._seen(job)
-        todo, live = self._look(client, job)
-        todo = todo.less(self.taxonomy, absent & seen)
-        new = [label for label in todo.add if label.github.casefold() in absent]
+        look = self._look(rules, client, job, absent, seen)
+        new = [label for label in look.todo.add if label.github.casefold() in absent]
         for label in new:
             self._hold(job)
             client.create_label(job.repository.full_name, label)
@@ -123,25 +138,65 @@ class Labelling:
         self._remember(job, {n.casefold() for n in names} - absent - seen, new)
         if new:
             # That took a while: somebody may have acted.
-            todo, live = self._look(client, job)
-            todo = todo.less(self.taxonomy, absent & seen)
-        self._apply(client, job, todo)
-        self._finish(job, todo, live)
+            look = self._look(rules, client, job, absent, seen)
+        self._apply(client, job, look.todo)
+        self._finish(job, look, self._tell(rules, client, job, look, seen))
 
-    def _look(self, client: InstallationClient, job: Job) -> tuple[Plan, list[str]]:
-        """What is to be written as things stand now, and the labels of the issue."""
+    def _look(
+        self,
+        rules: Rules,
+        client: InstallationClient,
+        job: Job,
+        absent: Collection[str],
+        seen: Collection[str],
+    ) -> Look:
+        """What is to be done as things stand now."""
         name, number = job.repository.full_name, job.snapshot.issue_number
+        suggested = job.row.suggested or {}
         issue = client.issue(name, number)
         live = [label.name for label in issue.labels]
         if issue.closed:
-            return Plan(kept=dict.fromkeys(job.row.wanted, CLOSED)), live
+            closed = Plan(kept=dict.fromkeys(job.row.wanted, CLOSED))
+            return Look(closed, Plan(kept=dict.fromkeys(suggested, CLOSED)), live)
         # Read last: whatever somebody did since the issue was read stands there.
         events = client.issue_events(name, number)
         us = self.github.identity(client)
         with self.database.reading() as session:
             done = hands.read(live, events, _heard(session, job), _noted(session, job), us)
-            told = words.hands(session, job.repository.id, number, self.taxonomy)
-        return plan(self.taxonomy, job.row.wanted, live, hands.both(done, told)), live
+            told = words.hands(session, job.repository.id, number, rules.taxonomy)
+        people = hands.both(done, told)
+        todo = plan(rules.taxonomy, job.row.wanted, live, people).less(
+            rules.taxonomy, {name for name in absent if name in seen}
+        )
+        uncalled = {n for n in absent if n not in seen and not rules.creates(n)}
+        return Look(
+            todo.less(rules.taxonomy, uncalled, MISSING),
+            plan(rules.taxonomy, suggested, live, people),
+            live,
+        )
+
+    def _tell(
+        self,
+        rules: Rules,
+        client: InstallationClient,
+        job: Job,
+        look: Look,
+        seen: Collection[str],
+    ) -> Outcome:
+        """Propose what is not written, and say what was, where the repository wants that."""
+        with self.database.reading() as session:
+            chances = permit.chances(session, job)
+        name, number = job.repository.full_name, job.snapshot.issue_number
+        guards = {"before_write": lambda: self._hold(job), "after_write": self._pause}
+        proposing = Proposing(client, name, number, rules.taxonomy, seen, **guards)
+        outcome = proposing.propose(look.offer, look.live, chances)
+        self._remember(job, set(), outcome.created)
+        if rules.config.comment and job.snapshot.run_id is None:
+            us = self.github.identity(client)
+            lines = remark.lines(rules.taxonomy, job.row.wanted, look.todo.kept, chances)
+            first = job.row.applied_at is None
+            remark.Remark(client, us, name, number, **guards).say(lines, first=first)
+        return outcome
 
     def _apply(self, client: InstallationClient, job: Job, todo: Plan) -> None:
         name, number = job.repository.full_name, job.snapshot.issue_number
@@ -156,9 +211,10 @@ class Labelling:
             client.remove_label(name, number, label)
             self._pause()
 
-    def _finish(self, job: Job, todo: Plan, live: Sequence[str]) -> None:
-        added = [label.github for label in todo.add]
-        present = {name.casefold() for name in (*live, *added)}
+    def _finish(self, job: Job, look: Look, outcome: Outcome) -> None:
+        added = [label.github for label in look.todo.add]
+        kept = {**look.todo.kept, **outcome.kept}
+        present = {name.casefold() for name in (*look.live, *added)}
         # Noted by an attempt that failed, and there: this row put it there.
         written = [n for n in _union(job.row.written, added) if n.casefold() in present]
         with self.database.transaction() as session:
@@ -166,7 +222,8 @@ class Labelling:
                 session,
                 job.row,
                 written=written,
-                kept=dict(todo.kept),
+                kept=kept,
+                proposed=_union(job.row.proposed or [], outcome.proposed),
                 applied_at=from_now() if written else None,
             ):
                 raise LeaseLost
@@ -174,8 +231,9 @@ class Labelling:
             "issue.labelled",
             application=job.row.id,
             added=len(added),
-            removed=len(todo.remove),
-            kept=len(todo.kept),
+            removed=len(look.todo.remove),
+            proposed=len(outcome.proposed),
+            kept=len(kept),
         )
 
     def _hold(self, job: Job, **note: object) -> None:

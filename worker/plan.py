@@ -9,6 +9,7 @@ from app.core.decision import Hands, Reason
 from app.core.taxonomy import Dimension, Label, Taxonomy
 
 DELETED = "the label was deleted from the repository"
+MISSING = "the repository has no such label, and none is to be created"
 UNKNOWN = "the label is not in the taxonomy any more"
 
 
@@ -20,11 +21,11 @@ class Plan:
     remove: tuple[str, ...] = ()
     kept: Mapping[str, str] = field(default_factory=dict)
 
-    def less(self, taxonomy: Taxonomy, deleted: Collection[str]) -> Plan:
-        """Leave every dimension alone that needs one of the `deleted` label names."""
+    def less(self, taxonomy: Taxonomy, deleted: Collection[str], why: str = DELETED) -> Plan:
+        """Leave every dimension alone that needs one of the `deleted` label names, and say why."""
         gone = {name.casefold() for name in deleted}
         given_up = {
-            owner[0].name: DELETED
+            owner[0].name: why
             for label in self.add
             if label.github.casefold() in gone and (owner := taxonomy.owner_of(label.github))
         }
