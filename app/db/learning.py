@@ -168,16 +168,25 @@ class Command(Work, Base):
 
 
 class MemoryVector(Base):
-    """A corrected issue as a model version sees it; nearest ones shift that repository's scores."""
+    """An issue as a model version sees it; nearest corrected ones shift the repository's scores.
+
+    Kept for the newest issues of a repository, whether anybody has corrected them or not yet.
+    """
 
     __tablename__ = "memory_vector"
-    __table_args__ = (UniqueConstraint("snapshot_id", "model_version"),)
+    __table_args__ = (
+        UniqueConstraint("snapshot_id", "model_version"),
+        Index("ix_memory_vector_newest", "repository_id", "model_version", "id"),
+    )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
+    repository_id: Mapped[int] = mapped_column(ForeignKey("repository.id"))
     snapshot_id: Mapped[int] = mapped_column(ForeignKey("issue_snapshot.id", ondelete="CASCADE"))
     model_version: Mapped[str] = mapped_column(String(200))
     # float16, little-endian
     vector: Mapped[bytes] = mapped_column(LargeBinary)
+    # dimension -> label -> probability, the version's own
+    scores: Mapped[dict[str, Any]]
 
 
 class ModelVersion(Base):

@@ -194,7 +194,11 @@ class Prediction(Base):
 
 
 class Decision(Base):
-    """What was decided on a Prediction: apply, suggest or abstain, and why."""
+    """What was decided on a Prediction: apply, suggest or abstain, and why.
+
+    `scores` are the label probabilities it was decided on, where the repository's memory of
+    corrections had shifted the Prediction's; None where they are the Prediction's own.
+    """
 
     __tablename__ = "decision"
     __table_args__ = (UniqueConstraint("prediction_id"),)
@@ -204,6 +208,7 @@ class Decision(Base):
     action: Mapped[str] = mapped_column(String(20))
     labels: Mapped[list[str]]
     reason: Mapped[str] = mapped_column(String(100))
+    scores: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime]
 
 

@@ -241,9 +241,14 @@ def upgrade() -> None:
     op.create_table(
         "memory_vector",
         sa.Column("id", ID, nullable=False),
+        sa.Column("repository_id", ID, nullable=False),
         sa.Column("snapshot_id", ID, nullable=False),
         sa.Column("model_version", sa.String(length=200), nullable=False),
         sa.Column("vector", sa.LargeBinary(), nullable=False),
+        sa.Column("scores", JSON, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["repository_id"], ["repository.id"], name=op.f("fk_memory_vector_repository_id")
+        ),
         sa.ForeignKeyConstraint(
             ["snapshot_id"],
             ["issue_snapshot.id"],
@@ -255,6 +260,13 @@ def upgrade() -> None:
             "snapshot_id", "model_version", name=op.f("uq_memory_vector_snapshot_id_model_version")
         ),
     )
+    op.create_index(
+        "ix_memory_vector_newest",
+        "memory_vector",
+        ["repository_id", "model_version", "id"],
+        unique=False,
+    )
+    op.add_column("decision", sa.Column("scores", JSON, nullable=True))
     op.add_column("application", sa.Column("undone", JSON, nullable=True))
     op.add_column("application", sa.Column("suggested", JSON, nullable=True))
     op.add_column("application", sa.Column("proposed", JSON, nullable=True))
@@ -277,6 +289,8 @@ def downgrade() -> None:
     op.drop_column("application", "suggested")
     op.drop_column("application", "proposed")
     op.drop_column("application", "config")
+    op.drop_column("decision", "scores")
+    op.drop_index("ix_memory_vector_newest", table_name="memory_vector")
     op.drop_table("memory_vector")
     op.drop_index("ix_correction_repository_happened", table_name="correction")
     op.drop_table("correction")
