@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.core.repository_config import DEFAULT_CONFIG
 from app.core.text import IssueText
-from app.db import work
+from app.db import configs, work
 from app.db.clock import from_now
 from app.db.insertion import insert_new
 from app.db.learning import Command, Review
@@ -81,7 +82,9 @@ def _record(
         verdict = ignored(refused)
     else:
         installation, repository = learn(session, event)
-        arrival = Arrival(session, guid, grace_seconds, event, installation, repository)
+        rules = configs.in_force(session, repository.id).config if repository else DEFAULT_CONFIG
+        grace = grace_seconds if rules.grace_seconds is None else float(rules.grace_seconds)
+        arrival = Arrival(session, guid, grace, event, installation, repository, rules.taxonomy)
         verdict = _JUDGES[Name(name)](arrival)
     stored = {
         "event": name,
