@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from worker import classify, run
+from worker import classify, run, run_commands
 
 
 def register(cli: typer.Typer) -> None:
     """Add the worker's commands; called through the entry-point group `triora.commands`."""
     classify.register(cli)
     run.register(cli)
+    run_commands.register(cli)

@@ -17,6 +17,7 @@ from app.queue import Queue
 from worker.commands import Commanding
 from worker.configuration import Configuration
 from worker.labelling import Labelling
+from worker.runs import Running
 from worker.review import Reviewing
 from worker.triage import Models, Triage
 
@@ -93,3 +94,7 @@ class Process:
     def commanding(self) -> Commanding:
         """The use case that carries out commands in comments."""
         return Commanding(self.database, self.connect(), self.settings)
+
+    def running(self) -> Running:
+        """The use case that carries backfills and undos on."""
+        return Running(self.database, self.connect(), self.settings)

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from app.core.errors import Gone, NotPermitted
 from app.db import work
-from app.db.learning import Command, RepositoryConfig, Retraining, Review
+from app.db.learning import Command, RepositoryConfig, Retraining, Review, Run
 from app.db.session import Database
 from app.db.tables import Application, Delivery, IssueSnapshot
 from app.github.client import AppClient
@@ -33,6 +33,7 @@ _BELLS: dict[Task, type[work.Claimed]] = {
     Task.LABEL: Application,
     Task.REVIEW: Review,
     Task.COMMAND: Command,
+    Task.RUN: Run,
     Task.CONFIG: RepositoryConfig,
     Task.RETRAIN: Retraining,
 }

@@ -69,6 +69,12 @@ def register(celery: Celery, process: Process) -> None:
             for bell in (Task.COMMAND, Task.TRIAGE, Task.LABEL):
                 ring(celery, bell)
 
+    @task(Task.RUN)
+    def run() -> None:
+        if process.running().run_batch():
+            for bell in (Task.RUN, Task.TRIAGE, Task.LABEL):
+                ring(celery, bell)
+
     @task(Task.SWEEP)
     def sweep() -> None:
         relearning.ask_where_due(process.database)

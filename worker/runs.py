@@ -1,0 +1,34 @@
+"""Carry runs on, a step at a time: backfills of old issues, and undos."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.core.settings import Settings
+from app.db.learning import Run, RunKind
+from app.db.session import Database
+from app.github.client import AppClient, InstallationClient
+from worker import backfill, undo
+from worker.rounds import Errand, Rounds
+from worker.scene import Scene
+
+
+@dataclass(frozen=True)
+class Running:
+    """The use case, with all it needs."""
+
+    database: Database
+    github: AppClient
+    settings: Settings
+
+    def run_batch(self) -> int:
+        """A step of each due run of one installation; how many runs, 0 when none is due."""
+        return Rounds(self.database, self.github, self.settings, Run).run(self._step)
+
+    def _step(self, client: InstallationClient, errand: Errand[Run]) -> None:
+        us = self.github.identity(client)
+        scene = Scene(self.database, self.settings, client, us, errand)
+        if errand.row.kind == RunKind.BACKFILL:
+            backfill.step(scene)
+        else:
+            undo.step(scene)
