@@ -17,8 +17,8 @@ from app.queue import Queue
 from worker.commands import Commanding
 from worker.configuration import Configuration
 from worker.labelling import Labelling
-from worker.runs import Running
 from worker.review import Reviewing
+from worker.runs import Running
 from worker.triage import Models, Triage
 
 log = structlog.get_logger()
