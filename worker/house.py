@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -102,10 +103,23 @@ def unsettled(session: Session, row: IssueSnapshot, seconds: float) -> bool:
         return False
     if configs.is_stale(session, row.repository_id, seconds):
         configs.want(session, row.repository_id)
-    waiting = configs.in_force(session, row.repository_id).waiting
-    if waiting is None or (waiting == UNREAD and _waited(session, row)):
+    now = configs.in_force(session, row.repository_id)
+    if now.waiting is None:
+        return _grace_left(session, row, now.config)
+    if now.waiting == UNREAD and _waited(session, row):
         return False
-    put_off(session, row, waiting)
+    put_off(session, row, now.waiting)
+    return True
+
+
+def _grace_left(session: Session, row: IssueSnapshot, config: Config) -> bool:
+    """The first issue came before anybody knew how long people want to go first."""
+    if row.error != UNREAD or not config.grace_seconds:
+        return False
+    until = row.created_at + timedelta(seconds=config.grace_seconds)
+    if until <= session.scalars(select(from_now())).one():
+        return False
+    work.release(session, row, until=until)
     return True
 
 

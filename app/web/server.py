@@ -19,7 +19,7 @@ from app.core.errors import ConfigProblem
 from app.core.settings import Settings
 from app.db.migrate import require_migrated
 from app.db.session import Database
-from app.web import errors, health, metrics, webhooks
+from app.web import errors, health, metrics, schema, webhooks
 from app.web.bell import Bell
 
 log = structlog.get_logger()
@@ -69,6 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
         health.routes(database, partial(broker.answers, settings.celery_broker_url), probes)
     )
     app.include_router(metrics.routes(figures))
+    app.include_router(schema.routes())
     return app
 
 
