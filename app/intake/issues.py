@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.core.text import IssueText
-from app.db import coverage, reviews, snapshots
+from app.db import coverage, reviews, snapshots, words
 from app.db.tables import IssueSnapshot, Outcome, State
 from app.github.events import Action, Event, Issue
 from app.intake.labels import issue_label_event, look_again
@@ -132,5 +132,11 @@ def _is_older(event: Event, issue: Issue, text: IssueText, newest: IssueSnapshot
 
 
 def _person_acted(arrival: Arrival, repository_id: int, number: int) -> bool:
-    touched = snapshots.labels_by_people(arrival.session, repository_id, number)
-    return any(arrival.taxonomy.owner_of(label) is not None for label in touched)
+    session = arrival.session
+    touched = {
+        *snapshots.labels_by_people(session, repository_id, number),
+        *words.labels(session, repository_id, number),
+    }
+    return words.hands_off(session, repository_id, number) or any(
+        arrival.taxonomy.owner_of(label) is not None for label in touched
+    )
