@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from app.core.corrections import Change, Finding
@@ -37,6 +37,18 @@ class Lesson:
     opened_at: datetime
 
 
+def teaching(repository_id: int) -> tuple[ColumnElement[bool], ...]:
+    """The conditions of a repository's corrections that may teach.
+
+    It still takes exactly one label to be a lesson.
+    """
+    return (
+        Correction.repository_id == repository_id,
+        Correction.quarantine.is_(None),
+        Correction.snapshot_id.is_not(None),
+    )
+
+
 def lessons(session: Session, repository_id: int, *, until: datetime | None = None) -> list[Lesson]:
     """What may teach the repository's model, oldest first; up to and including `until` if given.
 
@@ -46,7 +58,7 @@ def lessons(session: Session, repository_id: int, *, until: datetime | None = No
     chosen = (
         select(Correction, IssueSnapshot)
         .join(IssueSnapshot, IssueSnapshot.id == Correction.snapshot_id)
-        .where(Correction.repository_id == repository_id, Correction.quarantine.is_(None))
+        .where(*teaching(repository_id))
         .order_by(Correction.happened_at, Correction.issue_number, Correction.dimension)
     )
     if until is not None:
