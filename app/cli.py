@@ -138,6 +138,25 @@ def list_predictions(
             typer.echo(line.model_dump_json())
 
 
+@cli.command("corrections")
+def list_corrections(
+    repository: Annotated[str, typer.Argument(metavar="OWNER/REPO")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON line a correction.")] = False,
+) -> None:
+    """Print what people corrected or confirmed in a repository, oldest first."""
+    from app import corrected  # noqa: PLC0415 (imports SQLAlchemy)
+    from app.db.migrate import require_migrated  # noqa: PLC0415 (imports Alembic)
+    from app.db.session import Database  # noqa: PLC0415
+
+    settings = start()
+    database = Database(settings.sql_url)
+    require_migrated(database)
+    with database.reading() as session:
+        lines = corrected.of(session, repository)
+    for line in (x.model_dump_json() for x in lines) if as_json else corrected.table(lines):
+        typer.echo(logs.blank(line))
+
+
 def _add_commands_of_other_packages() -> None:
     for entry in sorted(entry_points(group="triora.commands"), key=lambda entry: entry.name):
         try:

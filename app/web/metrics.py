@@ -12,12 +12,17 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app.db import work
+from app.db import corrections, work
+from app.db.learning import Review
 from app.db.session import Database
 from app.db.tables import Application, IssueSnapshot
 from app.github.events import INTEREST
 
-_TABLES: dict[str, type[work.Claimed]] = {"issues": IssueSnapshot, "labels": Application}
+_TABLES: dict[str, type[work.Claimed]] = {
+    "issues": IssueSnapshot,
+    "labels": Application,
+    "reviews": Review,
+}
 
 
 class Metrics:
@@ -62,18 +67,26 @@ class _Backlog(Collector):
         self._database = database
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """One gauge, by kind of work and state."""
+        """Work by kind and state; corrections by change, and whether they teach."""
         rows = GaugeMetricFamily(
             "triora_work", "Rows of work that wait or were given up", labels=["work", "state"]
         )
+        learnt = GaugeMetricFamily(
+            "triora_corrections",
+            "What people corrected or confirmed, and what of it is in quarantine",
+            labels=["change", "quarantine"],
+        )
         try:
             with self._database.reading() as session:
+                for change, held, number in corrections.counts(session):
+                    learnt.add_metric([change, str(held).lower()], number)
                 for name, table in _TABLES.items():
                     for state, number in work.counts(session, table).items():
                         rows.add_metric([name, str(state)], number)
         except (DBAPIError, PoolTimeout):
             return
         yield rows
+        yield learnt
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """Nothing: registering must not ask the database."""

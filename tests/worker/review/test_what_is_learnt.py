@@ -1,0 +1,208 @@
+"""What becomes of corrections when issues close, move and go, or labels are renamed or deleted."""
+
+from datetime import timedelta
+
+import pytest
+
+from app.db import corrections
+from app.db.learning import Correction, Review
+from app.db.tables import Application, Installation, Repository, SeenLabel, State
+from tests.worker.conftest import T0
+from tests.worker.labelling.journal import HIGH, LOW, UI
+from tests.worker.review.conftest import AUDIO, MEDIUM
+
+
+def lessons(scene, **options):
+    with scene.store.database.reading() as session:
+        return corrections.lessons(session, scene.store.repository_id, **options)
+
+
+def test_a_lesson_is_the_text_as_filed_with_its_one_label(scene):
+    number = scene.open(title="It hangs")
+    scene.bot_says(number, severity=HIGH, component=UI)
+    scene.github.edit_issue(number, title="It hangs in menus", repository=scene.repository)
+    scene.label(number, LOW)
+    scene.label(number, AUDIO)
+    scene.github.close_issue(number, by="mara", repository=scene.repository)
+    scene.review()
+    (only,) = lessons(scene)
+    assert (only.text.title, only.dimension, only.label) == ("It hangs", "severity", "low")
+    assert (only.provenance, only.issue_number) == ("corrected", number)
+    assert only.opened_at <= only.happened_at
+    assert lessons(scene, until=only.happened_at) == [only]
+    assert lessons(scene, until=only.happened_at - timedelta(seconds=1)) == []
+
+
+def test_who_closes_an_issue_confirms_our_labels_until_it_is_reopened(scene):
+    number = scene.open()
+    scene.bot_says(number, severity=HIGH)
+    scene.github.close_issue(number, by="tom", repository=scene.repository)
+    scene.review()
+    assert scene.learnt(number) == {"severity": ("confirmed", ["high"])}
+    assert [lesson.provenance for lesson in lessons(scene)] == ["confirmed"]
+    scene.github.edit_issue(number, by="rita", state="open", repository=scene.repository)
+    scene.review()
+    assert scene.learnt(number) == {}
+
+
+@pytest.mark.parametrize(
+    ("by", "reason"), [("rita", "completed"), ("tom", "not_planned"), ("tom", "duplicate")]
+)
+def test_a_closing_by_somebody_without_rights_or_for_other_reasons_confirms_nothing(
+    scene, by, reason
+):
+    number = scene.open(by="rita")
+    scene.bot_says(number, severity=HIGH)
+    scene.github.close_issue(number, by=by, reason=reason, repository=scene.repository)
+    scene.review()
+    assert scene.learnt(number) == {}
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("how", ["deleted", "transferred"])
+def test_what_was_learnt_of_an_issue_goes_with_it(scene, how, late):
+    number, other = scene.open(), scene.open(title="stays")
+    for issue in (number, other):
+        scene.label(issue, LOW)
+    if not late:
+        scene.review()
+        assert scene.learnt(number)
+    path = f"/repositories/{scene.repository}/issues/{number}"
+    if how == "deleted":
+        scene.github.control("DELETE", path)
+    else:
+        target = {"repository": "lantern-works/emberfall"}
+        scene.github.control("POST", f"{path}/transfer", json=target)
+    scene.under_way.reverse()
+    scene.review()
+    assert (scene.learnt(number), set(scene.learnt(other))) == ({}, {"severity"})
+    row = scene.store.one(Review, Review.issue_number == number)
+    assert row.state == State.SUPERSEDED
+
+
+# Labels of the repository
+
+
+def test_a_renamed_label_keeps_its_meaning_in_the_past_and_from_now_on(scene):
+    before, after = scene.open(), scene.open()
+    for number in (before, after):
+        scene.bot_says(number, severity=HIGH)
+    scene.label(before, LOW)
+    scene.review()
+    scene.github.rename_label(LOW, "P3", repository=scene.repository)
+    renamed = [d for d in scene.under_way if d.event == "label"]
+    scene.under_way.clear()
+    scene.label(after, "P3")
+    scene.review()
+    assert scene.learnt(after) == {}, "nobody told us of the new name yet"
+    scene.take(renamed[0])
+    scene.review()
+    assert scene.learnt(before) == scene.learnt(after) == {"severity": ("replaced", ["low"])}
+    scene.unlabel(before, "P3")
+    scene.review()
+    assert scene.learnt(before) == {"severity": ("confirmed", ["high"])}
+
+
+def test_a_deleted_label_does_not_look_as_if_people_had_taken_it_off(scene):
+    number, corrected = scene.open(), scene.open()
+    for issue in (number, corrected):
+        scene.bot_says(issue, severity=HIGH)
+    scene.label(corrected, LOW)
+    scene.review()
+    for name in (HIGH, LOW):
+        scene.github.delete_label(name, repository=scene.repository)
+    scene.label(number, AUDIO)
+    scene.review()
+    assert scene.learnt(number) == {"component": ("added", ["audio"])}
+    assert scene.learnt(corrected) == {"severity": ("replaced", ["low"])}
+
+
+def test_a_label_people_deleted_before_we_ever_wrote_it_is_not_created_by_us(scene):
+    scene.github.delete_label(MEDIUM, repository=scene.repository)
+    number = scene.open()
+    scene.bot_says(number, severity=MEDIUM)
+    assert scene.github.labels(number, scene.repository) == []
+    with scene.store.database.reading() as session:
+        assert MEDIUM in {row.name for row in session.query(SeenLabel)}
+
+
+# Safety
+
+
+def test_more_corrections_an_hour_than_one_person_makes_teach_nothing(scene, settings):
+    object.__setattr__(settings, "corrections_per_hour", 2)
+    numbers = [scene.open(title=f"Crash {n}") for n in range(4)]
+    for number in numbers:
+        scene.label(number, LOW, by="tom")
+    scene.label(numbers[0], AUDIO, by="mara")
+    # Looked at in the wrong order, which must not matter.
+    scene.hear()
+    for number in reversed(numbers):
+        scene.store.make_due(Review, Review.issue_number == number)
+        scene.reviewing.run_batch()
+    held = {n: scene.corrections(n)["severity"].quarantine for n in numbers}
+    assert [held[n] is None for n in numbers] == [True, True, False, False]
+    assert "2 an hour" in held[numbers[3]]
+    assert {(x.issue_number, x.dimension) for x in lessons(scene)} == {
+        (numbers[0], "severity"),
+        (numbers[0], "component"),
+        (numbers[1], "severity"),
+    }
+    # One of the first is taken back: there is room for another.
+    scene.unlabel(numbers[0], LOW, by="tom")
+    scene.review()
+    assert scene.corrections(numbers[2])["severity"].quarantine is None
+
+
+def test_an_outage_or_a_limit_puts_reviews_off_without_a_count(scene):
+    numbers = [scene.open() for _ in range(2)]
+    for number in numbers:
+        scene.label(number, LOW)
+    scene.hear()
+    scene.github.limit(exhaust_seconds=600)
+    scene.store.make_due(Review)
+    scene.reviewing.run_batch()
+    assert [row.attempts for row in scene.store.rows(Review)] == [0, 0]
+    blocked = scene.store.one(Installation).blocked_until
+    assert blocked is not None
+    calls = len(scene.github.requests())
+    scene.store.make_due(Review)
+    assert scene.reviewing.run_batch() == 0
+    assert len(scene.github.requests()) == calls
+    scene.github.clear_faults()
+    scene.store.change(Installation, scene.github.installation_id, blocked_until=None)
+    scene.review()
+    assert all(scene.learnt(number) for number in numbers)
+
+
+def test_a_renamed_repository_is_followed(scene):
+    number = scene.open()
+    scene.label(number, LOW)
+    scene.hear()
+    scene.github.change_repository(scene.repository, name="ash")
+    scene.store.make_due(Review)
+    scene.reviewing.run_batch()
+    assert set(scene.learnt(number)) == {"severity"}
+    assert scene.store.one(Repository).full_name == "lantern-works/ash"
+
+
+def test_nothing_is_looked_at_where_the_app_was_removed(scene):
+    number = scene.open()
+    scene.label(number, LOW)
+    scene.hear()
+    scene.store.change(Installation, scene.github.installation_id, deleted_at=T0)
+    scene.store.make_due(Review)
+    scene.reviewing.run_batch()
+    assert scene.store.rows(Correction) == []
+    assert scene.store.one(Review).state == State.SUPERSEDED
+
+
+def test_what_we_took_back_was_no_prediction(scene):
+    number = scene.open()
+    scene.bot_says(number, severity=HIGH)
+    row = scene.store.one(Application)
+    scene.store.change(Application, row.id, undone=[HIGH])
+    scene.github.relay(number, repository=scene.repository, app="triora", remove=[HIGH])
+    scene.label(number, LOW)
+    scene.review()
+    assert scene.learnt(number) == {"severity": ("added", ["low"])}
