@@ -192,10 +192,36 @@ def _remembered(text: str) -> Config:
 
 def schema() -> dict[str, Any]:
     """JSON Schema of the file, for editors and tests."""
-    described = Config.model_json_schema()
+    described: dict[str, Any] = _plainly(Config.model_json_schema())
     described["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     described["title"] = PATH
+    described["description"] = "What a repository wants of Triora. Every key is optional."
     return described
+
+
+def _plainly(node: Any) -> Any:
+    """Without what pydantic says for itself: titles, and null for what was not said."""
+    if isinstance(node, list):
+        return [_plainly(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    found = {
+        key: _plainly(value) for key, value in node.items() if key != "title" or _is_key(value)
+    }
+    if isinstance(found.get("default"), dict) or found.get("default", "") is None:
+        del found["default"]
+    kinds = [kind for kind in found.get("anyOf", ()) if kind != {"type": "null"}]
+    if len(kinds) == 1:
+        del found["anyOf"]
+        found |= kinds[0]
+    if "patternProperties" in found:
+        found["additionalProperties"] = False
+    return found
+
+
+def _is_key(value: Any) -> bool:
+    # `title` is a word of JSON Schema, unless it names a property.
+    return isinstance(value, dict)
 
 
 def _speaks(bar: Bar) -> bool:
