@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 
 from app.core.commands import quoted
 from app.core.decision import Action, Thresholds
-from app.core.manifest import Manifest
 from app.core.taxonomy import Dimension
 from app.db import words
 from app.db.configs import InForce
@@ -125,11 +124,10 @@ def _outcome(
 def _thresholds(session: Session, version: str, force: InForce) -> Thresholds | None:
     """What is needed for a label here, as far as the model's manifest is on record."""
     stored = session.scalar(select(ModelVersion.manifest).where(ModelVersion.version == version))
-    if stored is None:
-        return None
     try:
-        return force.config.thresholds(Manifest.model_validate(stored).thresholds)
-    except ValidationError:
+        own = Thresholds.model_validate((stored or {})["thresholds"])
+        return force.config.thresholds(own)
+    except (KeyError, ValidationError):
         # A manifest of another time; its figures would be a guess.
         return None
 

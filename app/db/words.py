@@ -67,9 +67,13 @@ def hands(
 ) -> Hands:
     """The same for the decision of what may be written, also before it was carried out.
 
-    `besides` leaves out one Command: the one that is being carried out.
+    `besides` leaves out one Command, the one that is being carried out, unless it lifts an undo.
     """
-    rows = [row for row in _commands(session, repository_id, number) if row.id != besides]
+    rows = [
+        row
+        for row in _commands(session, repository_id, number)
+        if row.id != besides or row.words.get(HANDS_OFF) is False
+    ]
     words = [row.words for row in _standing(rows)]
     removed = {label for word in words for label in word.get(REMOVED, ())}
     if _is_off(rows):

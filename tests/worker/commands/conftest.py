@@ -11,10 +11,11 @@ from app.db import configs
 from app.db.clock import from_now
 from app.db.learning import Command, RepositoryConfig
 from deploy.sandbox.sandbox import Sandbox
-from tests.worker.conftest import Store
+from tests.worker.conftest import Store, WordScorer
 from tests.worker.labelling.conftest import labelling, make_store  # noqa: F401 - a fixture
 from worker.commands import Commanding
 from worker.labelling import Labelling
+from worker.triage import Triage
 
 COMMENTS = "/repos/{owner}/{repo}/issues/{issue_number}/comments"
 
@@ -86,6 +87,11 @@ class Desk:
     @property
     def labels(self):
         return set(self.github.labels(self.number, self.repository))
+
+    def triage(self):
+        """The bot scores what waits, and labels it."""
+        Triage(self.store.database, WordScorer(), DEFAULT_TAXONOMY, self.settings).run_batch()
+        self.labelling.run_batch()
 
     def bot_labels(self, **wanted):
         """The bot triaged the issue's present text and labels it; its Application's id."""

@@ -1,0 +1,141 @@
+"""`/triage rerun|explain|pause|resume|undo`."""
+
+import pytest
+
+from app.core.decision import Thresholds
+from app.db import configs, words
+from app.db.clock import from_now
+from app.db.learning import Command, ModelVersion
+from app.db.tables import Application, IssueSnapshot
+from tests.worker.labelling.journal import HIGH, LOW, UI
+
+AUDIO = "component: audio"
+
+
+def state_of(desk):
+    with desk.store.database.reading() as session:
+        return configs.in_force(session, desk.store.repository_id)
+
+
+def waiting(desk):
+    """Texts of the issue that wait to be scored."""
+    rows = desk.store.rows(IssueSnapshot, IssueSnapshot.state == "pending")
+    return [(row.title, row.run_id) for row in rows]
+
+
+def know_version(desk, version, thresholds):
+    with desk.store.database.transaction() as session:
+        manifest = {"thresholds": thresholds.model_dump()}
+        session.add(
+            ModelVersion(
+                version=version,
+                state="active",
+                uri="x",
+                digest="0" * 64,
+                manifest=manifest,
+                created_at=from_now(),
+            )
+        )
+
+
+def test_pause_and_resume_hold_for_the_repository(desk):
+    desk.tell("/triage pause")
+    assert state_of(desk).paused
+    refused = desk.tell("/triage rerun")
+    assert "`/triage resume` first" in refused.outcome
+    assert waiting(desk) == []
+    desk.tell("/severity high")
+    assert desk.labels == {HIGH}
+    desk.tell("/triage resume")
+    assert not state_of(desk).paused
+
+
+def test_undo_takes_back_what_nobody_touched_and_the_bot_keeps_off_until_a_rerun(desk):
+    first = desk.bot_labels(severity=["high"], component=["ui"])
+    desk.github.label(desk.number, AUDIO, by="mara", repository=desk.repository)
+    row = desk.tell("/triage undo")
+    assert desk.labels == {UI, AUDIO}
+    assert row.outcome == "took back severity: high"
+    assert desk.store.one(Application).undone == [HIGH]
+    # Neither the same text nor a new one brings it back.
+    desk.store.change(Application, first, state="pending", wanted={"severity": [LOW]})
+    desk.labelling.run_batch()
+    assert desk.labels == {UI, AUDIO}
+    desk.tell("/triage rerun")
+    assert len(waiting(desk)) == 1
+    desk.store.change(Application, first, state="pending", wanted={"severity": [LOW]})
+    desk.labelling.run_batch()
+    assert desk.labels == {LOW, UI, AUDIO}
+
+
+def test_undo_stops_what_was_not_written_yet(desk):
+    desk.bot_labels(component=["ui"])
+    desk.store.change(Application, desk.store.one(Application).id, state="pending")
+    desk.tell("/triage undo")
+    assert desk.store.one(Application).state == "superseded"
+    assert desk.labels == set()
+
+
+def test_an_undo_whose_answer_got_lost_takes_nothing_twice_and_says_the_same(desk):
+    desk.bot_labels(severity=["high"], component=["ui"])
+    said = desk.comment("/triage undo")
+    desk.github.fault("DELETE /repos/*/*/issues/*/labels/*", "drop-after")
+    desk.commanding.run_batch()
+    desk.store.make_due(Command)
+    desk.commanding.run_batch()
+    assert desk.labels == set()
+    assert desk.row(said).outcome == "took back severity: high, component: ui"
+    with desk.store.database.reading() as session:
+        told = words.said(session, desk.store.repository_id, desk.number)
+    assert {(word.label, word.added) for word in told} == {(HIGH, False), (UI, False)}
+
+
+def test_rerun_scores_the_present_text_ahead_of_any_backfill(desk):
+    desk.bot_labels(severity=["high"])
+    snapshot = desk.store.one(IssueSnapshot)
+    desk.store.change(IssueSnapshot, snapshot.id, run_id="backfill")
+    desk.tell("/triage rerun")
+    assert waiting(desk) == [(snapshot.title, None)]
+    desk.github.edit_issue(desk.number, title="It burns", repository=desk.repository)
+    desk.tell("/triage rerun")
+    assert waiting(desk) == [("It burns", None)]
+
+
+@pytest.mark.parametrize("how", ["by hand", "by command"])
+def test_rerun_is_refused_where_people_decided_everything(desk, how):
+    if how == "by hand":
+        for name in (HIGH, UI, "reproducibility: rare"):
+            desk.github.label(desk.number, name, by="mara", repository=desk.repository)
+    else:
+        desk.tell("/severity high\n/component ui\n/repro rare")
+    row = desk.tell("/triage rerun")
+    assert "nothing left to label" in row.outcome
+    assert waiting(desk) == []
+
+
+def test_explain_is_one_comment_that_says_why_and_is_edited_in_place(desk):
+    desk.tell("/triage explain")
+    (reply,) = desk.replies()
+    assert "has not been triaged yet" in reply
+    desk.github.edit_issue(desk.number, title="A high wall", repository=desk.repository)
+    desk.tell("/triage rerun")
+    desk.triage()
+    know_version(desk, "words-1", Thresholds(default=0.6))
+    said = desk.comment("/triage explain")
+    desk.commanding.run_batch()
+    (reply,) = desk.replies()
+    assert "`words-1`" in reply
+    assert "| severity | **high** (then critical 3 %, medium 3 %) | 90 % | 60 % |" in reply
+    assert "labelled: confident" in reply
+    assert "not labelled: below threshold" in reply
+    assert desk.reactions(said) == ["+1"]
+
+
+def test_an_explanation_whose_answer_got_lost_is_not_posted_twice(desk):
+    said = desk.comment("/triage explain")
+    desk.github.fault("POST /repos/*/*/issues/*/comments", "drop-after")
+    desk.commanding.run_batch()
+    desk.store.make_due(Command)
+    desk.commanding.run_batch()
+    assert len(desk.replies()) == 1
+    assert desk.row(said).state == "done"
