@@ -7,7 +7,7 @@ version; what a new version has not seen yet is read again, a few issues a batch
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +20,7 @@ from app.core.taxonomy import Dimension, Taxonomy
 from app.core.text import IssueText
 from app.db import memories
 from app.db.memories import Kept, Said
+from app.db.session import Database
 from worker.model.query import Answer
 from worker.shift import Floats, Lessons, Shift
 
@@ -66,41 +67,55 @@ class Memory:
 
     def __init__(self) -> None:
         self._held: OrderedDict[tuple[int, str, str], _Held] = OrderedDict()
-        self._unreadable: set[tuple[str, int]] = set()
+        self._given_up: set[tuple[str, int]] = set()
         self.fits = 0
 
-    def recall(self, session: Session, place: Place, answers: Sequence[Answer]) -> list[Scores]:
-        """An answer's shifted scores each, in order: the dimensions that people have corrected.
+    def recall(
+        self, session: Session, asked: Sequence[tuple[Place | None, Answer]]
+    ) -> list[Scores]:
+        """For each answer, in order, its shifted scores in the dimensions that people corrected.
 
-        Nothing where they have not, or where the model gives no vectors.
+        Nothing without a place, where nobody has corrected anything, or without a vector.
         """
-        held = self._hold(session, place)
-        found: list[dict[str, Mapping[str, float]]] = [{} for _ in answers]
-        states = {row: a.vector for row, a in enumerate(answers) if a.vector is not None}
-        rows = list(states)
-        if not rows or not held.shifts:
-            return list(found)
-        vectors = np.stack(list(states.values())).astype(np.float64)
-        for name, shift in held.shifts.items():
-            names = place.taxonomy[name].names
-            own = np.array([_row(answers[row].scores[name], names) for row in rows])
-            for row, chances in zip(rows, shift(vectors, own).tolist(), strict=True):
-                found[row][name] = dict(zip(names, chances, strict=True))
-        return list(found)
+        found: list[Scores] = [{} for _ in asked]
+        rows: dict[tuple[int, str, str], list[int]] = {}
+        for row, (place, answer) in enumerate(asked):
+            if place is not None and answer.vector is not None:
+                rows.setdefault(place.key, []).append(row)
+        for together in rows.values():
+            place = asked[together[0]][0]
+            assert place is not None  # noqa: S101 - narrows the type for mypy
+            shifts = self._hold(session, place).shifts
+            shifted = _shifted(shifts, place.taxonomy, [asked[row][1] for row in together])
+            for row, scores in zip(together, shifted, strict=True):
+                found[row] = scores
+        return found
 
-    def missing(self, session: Session, place: Place) -> list[tuple[int, IssueText]]:
-        """Some corrected issues that this version has not seen yet, newest first."""
+    def catch_up(
+        self, database: Database, place: Place, read: Callable[[Sequence[IssueText]], list[Answer]]
+    ) -> None:
+        """Let `read` look at some corrected issues that this version has not seen, newest first.
+
+        What cannot be read is not tried again by this process.
+        """
         held = self._held.get(place.key)
-        unread = [
-            snapshot
-            for snapshot in reversed(held.missing if held is not None else [])
-            if (place.version, snapshot) not in self._unreadable
-        ]
-        return memories.texts(session, unread[:READ_AGAIN]) if unread else []
-
-    def give_up(self, version: str, snapshot_ids: Sequence[int]) -> None:
-        """Do not read these again with this version."""
-        self._unreadable |= {(version, snapshot) for snapshot in snapshot_ids}
+        missing = held.missing if held is not None else []
+        unread = [s for s in reversed(missing) if (place.version, s) not in self._given_up]
+        if not unread:
+            return
+        with database.reading() as session:
+            texts = memories.texts(session, unread[:READ_AGAIN])
+        try:
+            answers = read([text for _, text in texts])
+        except Exception as error:  # noqa: BLE001 - labels matter more than the memory of them
+            log.warning("memory.unread", issues=len(texts), error=type(error).__name__)
+            answers = []
+        with database.transaction() as session:
+            for (snapshot, _), answer in zip(texts, answers, strict=False):
+                if answer.version == place.version and answer.vector is not None:
+                    keep(session, place.repository_id, snapshot, answer)
+        # Of those that were read, none is missing any more; the others are not worth another try.
+        self._given_up |= {(place.version, snapshot) for snapshot in unread[:READ_AGAIN]}
 
     def _hold(self, session: Session, place: Place) -> _Held:
         said = [one for one in memories.said(session, place.repository_id) if _fits(one, place)]
@@ -152,6 +167,19 @@ class Memory:
         return shifts
 
 
+def _shifted(
+    shifts: Mapping[str, Shift], taxonomy: Taxonomy, answers: Sequence[Answer]
+) -> list[Scores]:
+    found: list[dict[str, Mapping[str, float]]] = [{} for _ in answers]
+    vectors = np.array([answer.vector for answer in answers], dtype=np.float64)
+    for name, shift in shifts.items():
+        names = taxonomy[name].names
+        own = np.array([_row(answer.scores[name], names) for answer in answers])
+        for scores, chances in zip(found, shift(vectors, own).tolist(), strict=True):
+            scores[name] = dict(zip(names, chances, strict=True))
+    return list(found)
+
+
 def keep(session: Session, repository_id: int, snapshot_id: int, answer: Answer) -> None:
     """Keep what the memory needs to know of an issue, should anybody correct it."""
     if answer.vector is not None:
@@ -159,6 +187,12 @@ def keep(session: Session, repository_id: int, snapshot_id: int, answer: Answer)
         memories.keep(
             session, repository_id, snapshot_id, answer.version, Kept(vector, answer.scores)
         )
+
+
+def forget(session: Session, places: Iterable[Place | None]) -> None:
+    """Drop vectors that neither belong to the newest issues nor to corrected ones."""
+    for repository_id, version in {(p.repository_id, p.version) for p in places if p is not None}:
+        memories.forget(session, repository_id, version)
 
 
 def _fits(one: Said, place: Place) -> bool:

@@ -17,6 +17,7 @@ from app.queue import Queue
 from worker.commands import Commanding
 from worker.configuration import Configuration
 from worker.labelling import Labelling
+from worker.memory import Memory
 from worker.review import Reviewing
 from worker.runs import Running
 from worker.triage import Models, Triage
@@ -32,6 +33,7 @@ class Process:
         self.taxonomy = taxonomy
         self._lock = threading.Lock()
         self._models: Models | None = None
+        self._memory = Memory()
         self._github: AppClient | None = None
 
     @cached_property
@@ -77,7 +79,7 @@ class Process:
 
     def triage(self) -> Triage:
         """The use case of the triage worker."""
-        return Triage(self.database, self.load_models(), self.taxonomy, self.settings)
+        return Triage(self.database, self.load_models(), self.taxonomy, self.settings, self._memory)
 
     def labelling(self) -> Labelling:
         """The use case of the label writer."""
@@ -89,7 +91,7 @@ class Process:
 
     def reviewing(self) -> Reviewing:
         """The use case that finds out what people said of labels."""
-        return Reviewing(self.database, self.connect(), self.settings)
+        return Reviewing(self.database, self.connect(), self.taxonomy, self.settings)
 
     def commanding(self) -> Commanding:
         """The use case that carries out commands in comments."""

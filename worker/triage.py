@@ -7,7 +7,7 @@ another one does the same work again; the fence (the lease token) lets only one 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 from uuid import uuid4
 
@@ -16,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core.decision import Decision as Decided
-from app.core.decision import decide
+from app.core.decision import Scores, decide
 from app.core.errors import TriageError
 from app.core.repository_config import Config
 from app.core.settings import Settings
@@ -26,8 +26,9 @@ from app.db import configs, models, work
 from app.db.clock import from_now
 from app.db.session import Database
 from app.db.tables import Application, Decision, IssueSnapshot, Prediction, State
-from worker import house
+from worker import house, memory
 from worker.house import Carry
+from worker.memory import Memory, Place
 from worker.model.query import Answer, Artifact, Query
 from worker.settle import settle
 from worker.standing import stand_aside
@@ -79,6 +80,8 @@ class Triage:
     models: Models
     taxonomy: Taxonomy
     settings: Settings
+    # One for all batches of a process: it holds what people corrected.
+    memory: Memory = field(default_factory=Memory)
 
     def run_batch(self) -> Batch:
         """Triage up to `batch_size` due issues; all zero if none was due.
@@ -150,19 +153,41 @@ class Triage:
 
     def _record(self, cases: Sequence[Case], answers: Sequence[Answer]) -> int:
         run_id = uuid4().hex
+        places = [_place(case, answer) for case, answer in zip(cases, answers, strict=True)]
+        with self.database.reading() as session:
+            recalled = self.memory.recall(session, list(zip(places, answers, strict=True)))
         with self.database.transaction() as session:
-            return sum(
-                self._record_one(session, case, answer, run_id)
-                for case, answer in zip(cases, answers, strict=True)
+            to_label = sum(
+                self._record_one(session, case, answer, shifted, run_id)
+                for case, answer, shifted in zip(cases, answers, recalled, strict=True)
             )
+            memory.forget(session, places)
+        self._catch_up(cases, places)
+        return to_label
 
-    def _record_one(self, session: Session, case: Case, answer: Answer, run_id: str) -> bool:
+    def _catch_up(self, cases: Sequence[Case], places: Sequence[Place | None]) -> None:
+        """Let new model versions see some of what was corrected under older ones."""
+        once = {
+            place.key: (case, place) for case, place in zip(cases, places, strict=True) if place
+        }
+        for case, place in once.values():
+
+            def read(texts: Sequence[IssueText], case: Case = case) -> list[Answer]:
+                return self.models.answer([replace(case.query, text=text) for text in texts])
+
+            self.memory.catch_up(self.database, place, read)
+
+    def _record_one(
+        self, session: Session, case: Case, answer: Answer, shifted: Scores, run_id: str
+    ) -> bool:
         """Write one issue's results. True if labels are to be put on GitHub."""
         if not work.finish(session, case.row):
             log.warning("lease.lost", table=case.row.__tablename__, row=case.row.id)
             return False
         predictions = _predictions(session, case.row, answer)
-        scores = {p.dimension: p.scores for p in predictions}
+        if case.config.memory:
+            memory.keep(session, case.row.repository_id, case.row.id, answer)
+        scores = {p.dimension: p.scores for p in predictions} | dict(shifted)
         thresholds = case.config.thresholds(answer.thresholds)
         decisions = house.judge(
             case.config,
@@ -171,7 +196,7 @@ class Triage:
             author=case.row.author,
             title=case.row.title,
         )
-        _store_decisions(session, predictions, decisions)
+        _store_decisions(session, predictions, decisions, shifted)
         carry = house.carry(case.config, case.taxonomy, decisions)
         _store_application(session, case.row, answer.version, carry, run_id)
         log.info(
@@ -200,6 +225,13 @@ def _groups(cases: Sequence[Case]) -> list[list[Case]]:
     fresh = [case for case in cases if case.row.attempts <= 1]
     again = [case for case in cases if case.row.attempts > 1]
     return [group for group in (fresh, again) if group]
+
+
+def _place(case: Case, answer: Answer) -> Place | None:
+    """Whose memory an issue's scores are shifted by; None where the repository wants none."""
+    if not case.config.memory:
+        return None
+    return Place(case.row.repository_id, answer.version, case.taxonomy)
 
 
 def _predictions(session: Session, row: IssueSnapshot, answer: Answer) -> list[Prediction]:
@@ -232,7 +264,10 @@ def _predictions(session: Session, row: IssueSnapshot, answer: Answer) -> list[P
 
 
 def _store_decisions(
-    session: Session, predictions: Sequence[Prediction], decisions: Sequence[Decided]
+    session: Session,
+    predictions: Sequence[Prediction],
+    decisions: Sequence[Decided],
+    shifted: Scores,
 ) -> None:
     by_dimension: Mapping[str, Prediction] = {p.dimension: p for p in predictions}
     stored = {
@@ -249,6 +284,8 @@ def _store_decisions(
         decision.action = str(decided.action)
         decision.labels = list(decided.labels)
         decision.reason = str(decided.reason)
+        by_memory = shifted.get(decided.dimension)
+        decision.scores = dict(by_memory) if by_memory is not None else None
         session.add(decision)
 
 
