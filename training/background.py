@@ -11,14 +11,11 @@ from app.db.session import Database
 from training.retrain import Retrainer
 from worker.model.hardware import usable_cores
 
-# The least CPU priority there is: a core is lent while nobody else wants it.
-NICENESS = 19
-
 
 def retrain_quietly(
     database: Database, settings: Settings, repository_id: int | None = None
 ) -> str | None:
-    """`Retrainer.run_one` at the least CPU priority; the process keeps that priority."""
-    os.nice(NICENESS)
+    """`Retrainer.run_one` at a low CPU priority; the process keeps that priority."""
+    os.nice(settings.retraining_niceness)
     torch.set_num_threads(settings.retraining_threads or max(1, usable_cores() // 2))
     return Retrainer(database, settings).run_one(repository_id)

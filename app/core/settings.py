@@ -109,6 +109,12 @@ class Settings(BaseSettings):
     retraining_threads: int | None = Field(
         default=None, ge=1, description="threads of a retraining; half of the cores without"
     )
+    retraining_niceness: int = Field(
+        default=19,
+        ge=0,
+        le=19,
+        description="how far a retraining steps back for others; 19 takes only idle cores",
+    )
 
     # The work
     batch_size: int = Field(default=16, ge=1, le=256, description="issues a worker claims at once")

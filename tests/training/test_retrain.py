@@ -153,6 +153,7 @@ def test_a_killed_retraining_goes_on_and_ends_with_the_same_weights(make, traine
         "TRIORA_LEASE_SECONDS": "10",
         "TRIORA_RETRAINING_CONFIG": str(settings.retraining_config),
         "TRIORA_RETRAINING_THREADS": "1",
+        "TRIORA_RETRAINING_NICENESS": "0",
     }
     process = subprocess.Popen(
         [TRIORA, "retrain", taught.NAME, "--now"],

@@ -5,7 +5,8 @@ python -m training.benchmarks.gate FILE.jsonl… [--seeds 20] [--json]
 Real reports, and for each seed another draw of them: an active model, a candidate that learned from
 more reports of which a share has been given wrong labels, a holdout the gate sees, and the reports
 left over, which say what is true. The models are TF-IDF with logistic regression, so that hundreds
-of them can be trained; the gate sees predictions only and cannot tell.
+of them can be trained, calibrated on reports of their own (the candidate's have wrong labels as
+well). The gate sees predictions only and cannot tell.
 """
 
 from __future__ import annotations
@@ -18,20 +19,25 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
+import torch
 import typer
 
+from app.core.manifest import Calibration
 from app.core.taxonomy import DEFAULT_TAXONOMY, Taxonomy
 from training import dataset
 from training.example import Example
 from training.gate import Rules, judge
 from training.predictions import Prediction
+from worker.model import calibration
 
 Attack = Literal["random", "downplay"]
+# dimension -> classifier and its calibration
+Model = dict[str, tuple[Any, Calibration]]
 
 RATES = (0.0, 0.1, 0.25, 0.5, 0.75)
 HOLDOUTS = (40, 80, 160)
-# Reports the active model knows, and how many more the candidate learns from.
-KNOWN, MORE = 150, 450
+# Reports the active model knows, how many more the candidate learns from, and how many calibrate.
+KNOWN, MORE, CALIBRATING = 150, 450, 60
 WRITTEN = tuple(d.name for d in DEFAULT_TAXONOMY.written)
 
 
@@ -87,30 +93,44 @@ class Bench:
 
         self.rows = [row for row in rows if all(name in row.labels for name in WRITTEN)]
         texts = [f"{row.title}\n{row.title}\n{row.body}" for row in self.rows]
-        words = TfidfVectorizer(ngram_range=(1, 2), min_df=3, sublinear_tf=True)
+        words = TfidfVectorizer(ngram_range=(1, 2), min_df=3, max_features=5000, sublinear_tf=True)
         self._seen: Any = words.fit_transform(texts)
 
-    def model(self, positions: Sequence[int], labels: Sequence[Example]) -> dict[str, Any]:
-        """A classifier a dimension, of the rows at `positions` with the labels given."""
+    def model(
+        self,
+        positions: Sequence[int],
+        labels: Sequence[Example],
+        calibrating: Sequence[int],
+        calibrated: Sequence[Example],
+    ) -> Model:
+        """Fitted to the rows at `positions`, calibrated on others, both with the labels given."""
         from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - slow
 
-        features = self._seen[list(positions)]
         found = {}
         for name in WRITTEN:
             known = [str(row.label(name)) for row in labels]
             classifier = LogisticRegression(C=10.0, class_weight="balanced", max_iter=300)
-            found[name] = classifier.fit(features, known)
+            classifier.fit(self._seen[list(positions)], known)
+            names = list(classifier.classes_)
+            rows = [i for i, row in enumerate(calibrated) if row.label(name) in names]
+            scores = classifier.predict_log_proba(self._seen[[calibrating[i] for i in rows]])
+            truth = torch.tensor([names.index(str(calibrated[i].label(name))) for i in rows])
+            fitted = calibration.fit(torch.tensor(scores), truth, names)
+            found[name] = (classifier, fitted)
         return found
 
     def say(
-        self, model: dict[str, Any], positions: Sequence[int], truth: Sequence[Example]
+        self, model: Model, positions: Sequence[int], truth: Sequence[Example]
     ) -> list[Prediction]:
         """What a model says of the rows at `positions`, beside the truth given."""
         said: list[dict[str, dict[str, float]]] = [{} for _ in positions]
-        for name, classifier in model.items():
-            chances = classifier.predict_proba(self._seen[list(positions)])
-            for row, values in zip(said, chances, strict=True):
-                known = dict(zip(classifier.classes_, map(float, values), strict=True))
+        for name, (classifier, fitted) in model.items():
+            names = list(classifier.classes_)
+            scores = torch.tensor(classifier.predict_log_proba(self._seen[list(positions)]))
+            for row, values in zip(
+                said, calibration.probabilities(scores, names, fitted).tolist(), strict=True
+            ):
+                known = dict(zip(names, values, strict=True))
                 labels = DEFAULT_TAXONOMY[name].names
                 row[name] = {label: known.get(label, 0.0) for label in labels}
         return [
@@ -150,9 +170,11 @@ def trials(
         largest = max(holdouts)
         first, second = order[:known], order[known : known + more]
         judging = order[known + more : known + more + largest]
-        left = order[known + more + largest :]
+        calibrating = order[known + more + largest :][:CALIBRATING]
+        left = order[known + more + largest + CALIBRATING :]
         clean = {i: bench.rows[i] for i in order}
-        active = bench.model(first, [clean[i] for i in first])
+        checked = [clean[i] for i in calibrating]
+        active = bench.model(first, [clean[i] for i in first], calibrating, checked)
         truth = [clean[i] for i in left]
         active_in_truth = accuracy(bench.say(active, left, truth))
         for attack in attacks:
@@ -160,7 +182,12 @@ def trials(
                 if rate == 0 and attack != attacks[0]:
                     continue
                 taught = poison([clean[i] for i in second], rate, attack, DEFAULT_TAXONOMY, seed)
-                candidate = bench.model([*first, *second], [*(clean[i] for i in first), *taught])
+                candidate = bench.model(
+                    [*first, *second],
+                    [*(clean[i] for i in first), *taught],
+                    calibrating,
+                    poison(checked, rate, attack, DEFAULT_TAXONOMY, seed + 20_000),
+                )
                 gain = accuracy(bench.say(candidate, left, truth)) - active_in_truth
                 for size in holdouts:
                     for poisoned in (False, True) if rate else (False,):
@@ -181,8 +208,8 @@ def trials(
 
 def _before_the_gate(
     bench: Bench,
-    candidate: dict[str, Any],
-    active: dict[str, Any],
+    candidate: Model,
+    active: Model,
     positions: Sequence[int],
     clean: dict[int, Example],
     poisoned: bool,
@@ -248,7 +275,7 @@ def main(
     found = trials(
         bench,
         range(seeds),
-        rules=Rules(resamples=500),
+        rules=Rules(resamples=400),
         told=lambda t: typer.echo(json.dumps(asdict(t))) if as_json else None,
     )
     if not as_json:
