@@ -107,9 +107,12 @@ def check(
     base_model: str,
     base_revision: str | None,
     prompt_version: str,
-    taxonomy: Taxonomy,
+    taxonomy: Taxonomy | None,
 ) -> None:
-    """ArtifactMismatch names the first thing in which adapter and installation differ."""
+    """ArtifactMismatch names the first thing in which adapter and installation differ.
+
+    taxonomy: None where each repository brings its own.
+    """
     if manifest.base_model != base_model:
         raise ArtifactMismatch(
             f"adapter {manifest.version} belongs to base model {manifest.base_model}, this is"
@@ -126,7 +129,8 @@ def check(
             f"adapter {manifest.version} was trained with prompt {manifest.prompt_version}, this"
             f" Triora asks with {prompt_version}: train again, or set TRIORA_ADAPTER=none"
         )
-    _check_vocabulary(manifest, taxonomy)
+    if taxonomy is not None:
+        _check_vocabulary(manifest, taxonomy)
 
 
 def _check_vocabulary(manifest: Manifest, taxonomy: Taxonomy) -> None:

@@ -53,8 +53,8 @@ class Batch:
     """Prompts padded on the right, to run **without** an attention mask.
 
     A causal model never lets a real token see padding after it; a mask would only take attention
-    off its fast path. input_ids: [n, tokens]; slots: [n, questions]; rows: index of each prompt
-    in the sequence the batch was made from.
+    off its fast path. input_ids: [n, tokens]; slots: [n, questions], 0 behind the last question of
+    a prompt that has fewer; rows: index of each prompt in the sequence the batch was made from.
     """
 
     input_ids: torch.Tensor
@@ -227,5 +227,9 @@ def collate(prompts: Sequence[Encoded], rows: Sequence[int]) -> Batch:
     ids = torch.zeros((len(rows), longest), dtype=torch.long)
     for at, row in enumerate(rows):
         ids[at, : len(prompts[row])] = torch.tensor(prompts[row].ids)
-    slots = torch.tensor([prompts[row].slots for row in rows], dtype=torch.long)
+    # Prompts of different taxonomies may have different numbers of questions.
+    most = max(len(prompts[row].slots) for row in rows)
+    slots = torch.zeros((len(rows), most), dtype=torch.long)
+    for at, row in enumerate(rows):
+        slots[at, : len(prompts[row].slots)] = torch.tensor(prompts[row].slots)
     return Batch(ids, slots, tuple(rows))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import structlog
 import torch
 from transformers import PreTrainedModel
 
@@ -16,8 +17,10 @@ from app.core.manifest import Calibration
 from app.core.taxonomy import Taxonomy
 from app.core.text import IssueText
 from worker.model.calibration import content_free, probabilities
-from worker.model.encoding import KEPT_FORMS, Encoder, batches
-from worker.model.slots import one_pass
+from worker.model.encoding import KEPT_FORMS, Encoder
+from worker.model.passes import Row, Seen, run
+
+log = structlog.get_logger()
 
 NOTHING = IssueText(title="")
 
@@ -36,7 +39,9 @@ class Scorer:
     """Scores issues against any taxonomy.
 
     `calibration` (from a manifest) holds for dimensions with exactly its labels; other dimensions
-    are calibrated by the model's own leaning on an empty report. Not thread-safe: one a process.
+    are calibrated by the model's own leaning on an empty report. `vocabulary`: what the adapter was
+    trained for; a dimension that is not in it is told of once. `adapter`: the one to go through
+    on a model that holds several. Not thread-safe: one a process.
     """
 
     def __init__(
@@ -47,14 +52,18 @@ class Scorer:
         version: str,
         thresholds: Thresholds,
         calibration: Mapping[str, Calibration] | None = None,
+        vocabulary: Mapping[str, tuple[str, ...]] | None = None,
         batch_tokens: int = 4096,
+        adapter: str | None = None,
     ) -> None:
         self.version = version
         self.thresholds = thresholds
-        self._model = model
-        self._encoder = encoder
+        self.model = model
+        self.batch_tokens = batch_tokens
+        self.adapter = adapter
+        self.encoder = encoder
         self._calibration = dict(calibration or {})
-        self._batch_tokens = batch_tokens
+        self._vocabulary = dict(vocabulary or {})
         self._fitted: OrderedDict[str, dict[str, Calibration]] = OrderedDict()
 
     def score(
@@ -69,37 +78,35 @@ class Scorer:
 
     def impressions(self, texts: Sequence[IssueText], taxonomy: Taxonomy) -> list[Impression]:
         """Scores as in `score`, and the vector of each text, out of the same pass."""
-        if not texts:
+        return self.read(run(self.model, self.rows(texts, taxonomy), self.batch_tokens), taxonomy)
+
+    def rows(self, texts: Sequence[IssueText], taxonomy: Taxonomy) -> list[Row]:
+        """The rows to be run for `texts`; a caller may run them among rows of other scorers."""
+        form = self.encoder.form(taxonomy)
+        return [Row(prompt, form, self.adapter) for prompt in self.encoder.encode(texts, taxonomy)]
+
+    def read(self, seen: Sequence[Seen], taxonomy: Taxonomy) -> list[Impression]:
+        """What became of this scorer's `rows`, in order, calibrated."""
+        if not seen:
             return []
         calibration = self._calibration_of(taxonomy)
-        scores, vectors = self._passes(texts, taxonomy)
-        found: list[dict[str, dict[str, float]]] = [{} for _ in texts]
+        found: list[dict[str, dict[str, float]]] = [{} for _ in seen]
         for dimension in taxonomy.dimensions:
-            chances = probabilities(
-                scores[dimension.name], dimension.names, calibration[dimension.name]
-            )
+            scores = torch.stack([one.scores[dimension.name] for one in seen])
+            chances = probabilities(scores, dimension.names, calibration[dimension.name])
             for row, values in enumerate(chances.tolist()):
                 found[row][dimension.name] = dict(zip(dimension.names, values, strict=True))
-        return [Impression(row, vector) for row, vector in zip(found, vectors, strict=True)]
+        return [Impression(row, one.vector) for row, one in zip(found, seen, strict=True)]
 
     def logits(self, texts: Sequence[IssueText], taxonomy: Taxonomy) -> dict[str, torch.Tensor]:
         """Dimension -> uncalibrated float32 scores [texts, labels] on the CPU."""
-        return self._passes(texts, taxonomy)[0]
-
-    def _passes(
-        self, texts: Sequence[IssueText], taxonomy: Taxonomy
-    ) -> tuple[dict[str, torch.Tensor], Vectors]:
-        form = self._encoder.form(taxonomy)
-        prompts = self._encoder.encode(texts, taxonomy)
-        found = {q.dimension: torch.empty(len(texts), len(q.labels)) for q in form.questions}
-        vectors = np.empty((len(texts), self._model.config.hidden_size), dtype=np.float16)
-        with torch.inference_mode():
-            for batch in batches(prompts, self._batch_tokens):
-                scores, means = one_pass(self._model, batch, form)
-                for name, values in scores.items():
-                    found[name][list(batch.rows)] = values.cpu()
-                vectors[list(batch.rows)] = means.cpu().numpy()
-        return found, vectors
+        seen = run(self.model, self.rows(texts, taxonomy), self.batch_tokens)
+        return {
+            d.name: torch.stack([one.scores[d.name] for one in seen])
+            if seen
+            else torch.empty(0, len(d.names))
+            for d in taxonomy.dimensions
+        }
 
     def _calibration_of(self, taxonomy: Taxonomy) -> dict[str, Calibration]:
         if taxonomy.digest not in self._fitted:
@@ -117,8 +124,18 @@ class Scorer:
         }
         if len(given) == len(taxonomy.dimensions):
             return given
+        self._tell_what_is_new(taxonomy)
         empty = self.logits([NOTHING], taxonomy)
         return {
             d.name: given.get(d.name) or content_free(empty[d.name][0], d.names)
             for d in taxonomy.dimensions
         }
+
+    def _tell_what_is_new(self, taxonomy: Taxonomy) -> None:
+        new = [
+            d.name
+            for d in taxonomy.dimensions
+            if self._vocabulary and set(self._vocabulary.get(d.name, ())) != set(d.names)
+        ]
+        if new:
+            log.warning("taxonomy.unfamiliar", version=self.version, dimensions=new)

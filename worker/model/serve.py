@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
+from transformers import PreTrainedModel
 
 from app.core.decision import Thresholds
 from app.core.errors import ConfigProblem
@@ -15,6 +17,7 @@ from app.core.taxonomy import DEFAULT_TAXONOMY, Taxonomy
 from worker.model import adapter, hardware, loading
 from worker.model.encoding import Encoder
 from worker.model.hardware import Hardware
+from worker.model.loading import Base
 from worker.model.presets import Preset, resolve
 from worker.model.quiet import hush
 from worker.model.scorer import NOTHING, Scorer
@@ -22,6 +25,21 @@ from worker.model.scorer import NOTHING, Scorer
 log = structlog.get_logger()
 
 NO_ADAPTER = "none"
+# The adapter that a process is started with, on a model that holds several.
+OWN = "own"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A base in memory with the scorer of the adapter it was started with, merged into it or not.
+
+    `base.model` is not the base any more: adapters are in it.
+    """
+
+    scorer: Scorer
+    base: Base
+    machine: Hardware
+    merged: bool
 
 
 def build_scorer(
@@ -32,9 +50,24 @@ def build_scorer(
 ) -> Scorer:
     """Load base model and adapter as `settings` say; takes seconds to minutes.
 
+    See `start`; `machine`: device and number format.
+    """
+    return start(settings, taxonomy, machine=machine).scorer
+
+
+def start(
+    settings: Settings,
+    taxonomy: Taxonomy = DEFAULT_TAXONOMY,
+    *,
+    machine: Hardware | None = None,
+    merge: bool = True,
+) -> Started:
+    """Load base model and adapter as `settings` say.
+
     The adapter is `settings.adapter`, or the shipped one of the model, or none. It must have been
     trained for the dimensions of `taxonomy`. `machine`: device and number format, by default what
-    `settings.device` computes fast. ConfigProblem when weights are absent,
+    `settings.device` computes fast. merge: add the adapter into the weights where they are not
+    packed; otherwise others may stand beside it. ConfigProblem when weights are absent,
     ArtifactMismatch when they do not belong together.
     """
     hush()
@@ -43,32 +76,55 @@ def build_scorer(
     preset = resolve(settings.model)
     folder = adapter_folder(settings, preset)
     base = loading.load(preset, settings.data_dir, machine)
-    if folder is None:
-        model, found = loading.expand(base.model, machine), None
-    else:
-        found = adapter.verified(folder, base, taxonomy)
-        model = loading.expand(base.model, machine)
-        model = adapter.attach(model, folder, merge=not loading.is_packed(model))
+    found = adapter.verified(folder, base, taxonomy) if folder else None
+    model = loading.expand(base.model, machine)
+    merged = merge and folder is not None and not loading.is_packed(model)
+    if folder is not None:
+        model = adapter.merge(model, folder) if merged else adapter.load(model, folder, OWN)
+    own = None if merged or folder is None else OWN
+    scorer = scorer_of(model, base, found, settings, machine, own)
+    if found:
+        adapter.check_answers(found, scorer.encoder, taxonomy)
+    # The first pass compiles kernels; a mismatch of tokenizer and taxonomy shows here, not later.
+    scorer.score([NOTHING], taxonomy)
+    log.info(
+        "model.loaded",
+        version=scorer.version,
+        device=str(machine.device),
+        dtype=str(machine.dtype),
+        merged=merged,
+    )
+    return Started(scorer, base, machine, merged)
+
+
+def scorer_of(
+    model: PreTrainedModel,
+    base: Base,
+    found: Manifest | None,
+    settings: Settings,
+    machine: Hardware,
+    name: str | None = None,
+) -> Scorer:
+    """The scorer of the adapter with manifest `found`, or of the base without one.
+
+    name: what the adapter is called on a model that holds several.
+    """
+    preset = base.preset
     encoder = Encoder(
         base.tokenizer,
         found.text_tokens if found else preset.text_tokens,
         context=getattr(model.config, "max_position_embeddings", None),
     )
-    if found:
-        adapter.check_answers(found, encoder, taxonomy)
-    version = found.version if found else f"{preset.name}/zero-shot/{PROMPT_VERSION}"
-    scorer = Scorer(
+    return Scorer(
         model,
         encoder,
-        version=version,
+        version=found.version if found else f"{preset.name}/zero-shot/{PROMPT_VERSION}",
         thresholds=_thresholds(settings, found),
         calibration=found.calibration if found else None,
+        vocabulary=found.vocabulary if found else None,
         batch_tokens=machine.batch_tokens,
+        adapter=name,
     )
-    # The first pass compiles kernels; a mismatch of tokenizer and taxonomy shows here, not later.
-    scorer.score([NOTHING], taxonomy)
-    log.info("model.loaded", version=version, device=str(machine.device), dtype=str(machine.dtype))
-    return scorer
 
 
 def _thresholds(settings: Settings, found: Manifest | None) -> Thresholds:

@@ -13,26 +13,22 @@ from worker.model.encoding import Batch, Form
 def slot_logits(model: PreTrainedModel, batch: Batch, form: Form) -> dict[str, torch.Tensor]:
     """Dimension -> float32 scores [n, labels], in the form's label order.
 
-    `model` is the causal language model, or a peft model around one; gradients flow.
-    """
-    return one_pass(model, batch, form)[0]
-
-
-def one_pass(
-    model: PreTrainedModel, batch: Batch, form: Form
-) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """The scores as in `slot_logits`, and the text's mean last hidden state, float32 [n, width].
-
-    The head is applied at the slots only: a full [n, tokens, vocabulary] product would cost more
-    than some layers.
+    `model` is the causal language model, or a peft model around one; gradients flow. The head is
+    applied at the slots only: a full [n, tokens, vocabulary] product would cost more than some
+    layers.
     """
     outer: Any = model
     inner = outer.get_base_model() if hasattr(outer, "get_base_model") else outer
-    hidden = inner.get_decoder()(
-        input_ids=batch.input_ids.to(inner.device), use_cache=False
+    hidden = last_states(inner, batch.input_ids.to(inner.device))
+    return read_slots(hidden, batch.slots, inner.get_output_embeddings(), form)
+
+
+def last_states(inner: Any, input_ids: torch.Tensor) -> torch.Tensor:
+    """Last hidden states [n, tokens, width] of the causal language model, after the final norm."""
+    states: torch.Tensor = inner.get_decoder()(
+        input_ids=input_ids, use_cache=False
     ).last_hidden_state
-    scores = read_slots(hidden, batch.slots, inner.get_output_embeddings(), form)
-    return scores, text_mean(hidden, batch.slots[:, 0] - form.questions[0].at)
+    return states
 
 
 def text_mean(hidden: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
+import peft
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
@@ -17,6 +19,8 @@ from transformers import (
 )
 
 from app.core.decision import Thresholds
+from app.core.manifest import WEIGHTS, Calibration, Manifest, file_digest
+from app.core.prompt import PROMPT_VERSION
 from app.core.taxonomy import DEFAULT_TAXONOMY, Dimension, Label, Taxonomy
 from app.core.text import IssueText
 from worker.model import loading
@@ -24,10 +28,12 @@ from worker.model.encoding import Encoder
 from worker.model.hardware import Hardware
 from worker.model.loading import Base
 from worker.model.presets import SMOLLM2, resolve
+from worker.model.quiet import hush
 from worker.model.scorer import Scorer
 
 CPU = Hardware(torch.device("cpu"), torch.float32)
 TEXT_TOKENS = 60
+BUG = Calibration(temperature=2.0, bias={"bug": 3.0, "feature": 0.0, "question": 0.0})
 
 # What the small tokenizers know as single tokens: the default taxonomy's words and some prose.
 CORPUS = [
@@ -136,6 +142,47 @@ def saved_mistral(folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def local_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return saved_mistral(tmp_path_factory.mktemp("tiny-mistral"))
+
+
+def trained_adapter(
+    local_model: Path,
+    folder: Path,
+    *,
+    seed: int = 3,
+    version: str = "tiny/first",
+    rank: int = 4,
+    taxonomy: Taxonomy = DEFAULT_TAXONOMY,
+    **of_manifest: object,
+) -> Path:
+    """An adapter with weights that matter, as training leaves it."""
+    hush()
+    base = loading.load(resolve(str(local_model)), Path("unused"), CPU)
+    torch.manual_seed(seed)
+    lora = peft.LoraConfig(
+        r=rank, lora_alpha=16, target_modules="all-linear", init_lora_weights=False
+    )
+    peft.get_peft_model(base.model, lora).save_pretrained(folder)
+    questions = Encoder(base.tokenizer, TEXT_TOKENS).form(taxonomy).questions
+    Manifest(
+        **{
+            "version": version,
+            "base_model": base.preset.name,
+            "prompt_version": PROMPT_VERSION,
+            "text_tokens": TEXT_TOKENS,
+            "vocabulary": taxonomy.vocabulary,
+            "taxonomy_digest": taxonomy.digest,
+            "answers": {
+                q.dimension: dict(zip(q.labels, q.spelled, strict=True)) for q in questions
+            },
+            "calibration": {"kind": BUG} if "kind" in taxonomy else {},
+            "thresholds": Thresholds(default=0.7, gate=0.2),
+            "data_digest": "0" * 64,
+            "weights_sha256": file_digest(folder / WEIGHTS),
+            "created_at": datetime(2026, 11, 23, tzinfo=UTC),
+            **of_manifest,
+        }
+    ).save(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

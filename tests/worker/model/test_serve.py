@@ -1,18 +1,17 @@
+import json
 import shutil
-from datetime import UTC, datetime
 from pathlib import Path
 
-import peft
 import pytest
 import torch
 
 from app.core.decision import Thresholds
 from app.core.errors import ArtifactMismatch, ConfigProblem
-from app.core.manifest import MANIFEST, WEIGHTS, Calibration, Manifest, file_digest
+from app.core.manifest import MANIFEST, WEIGHTS, Manifest
 from app.core.prompt import PROMPT_VERSION
 from app.core.settings import Settings
 from app.core.taxonomy import DEFAULT_TAXONOMY
-from tests.worker.model.conftest import CPU, TEXT_TOKENS, issues, taxonomy_of
+from tests.worker.model.conftest import CPU, TEXT_TOKENS, issues, taxonomy_of, trained_adapter
 from worker.model import adapter, loading, presets, serve
 from worker.model.encoding import Encoder
 from worker.model.presets import resolve
@@ -21,34 +20,11 @@ from worker.model.scorer import Scorer
 from worker.model.serve import build_scorer
 
 ZEROS = "0" * 64
-BUG = Calibration(temperature=2.0, bias={"bug": 3.0, "feature": 0.0, "question": 0.0})
 
 
 @pytest.fixture(scope="module")
 def trained(local_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An adapter with weights that matter, as training leaves it."""
-    folder = tmp_path_factory.mktemp("adapter")
-    hush()
-    base = loading.load(resolve(str(local_model)), Path("unused"), CPU)
-    torch.manual_seed(3)
-    lora = peft.LoraConfig(r=4, lora_alpha=16, target_modules="all-linear", init_lora_weights=False)
-    peft.get_peft_model(base.model, lora).save_pretrained(folder)
-    questions = Encoder(base.tokenizer, TEXT_TOKENS).form(DEFAULT_TAXONOMY).questions
-    Manifest(
-        version="tiny/first",
-        base_model=base.preset.name,
-        prompt_version=PROMPT_VERSION,
-        text_tokens=TEXT_TOKENS,
-        vocabulary=DEFAULT_TAXONOMY.vocabulary,
-        taxonomy_digest=DEFAULT_TAXONOMY.digest,
-        answers={q.dimension: dict(zip(q.labels, q.spelled, strict=True)) for q in questions},
-        calibration={"kind": BUG},
-        thresholds=Thresholds(default=0.7, gate=0.2),
-        data_digest=ZEROS,
-        weights_sha256=file_digest(folder / WEIGHTS),
-        created_at=datetime(2026, 11, 23, tzinfo=UTC),
-    ).save(folder)
-    return folder
+    return trained_adapter(local_model, tmp_path_factory.mktemp("adapter"))
 
 
 @pytest.fixture
@@ -121,11 +97,11 @@ def test_merged_and_attached_adapters_answer_the_same(
     def scores(merge: bool) -> dict[str, torch.Tensor]:
         base = loading.load(resolve(str(local_model)), Path("unused"), CPU)
         model = loading.expand(base.model, CPU) if merge or expanded else base.model
-        model = adapter.attach(model, folder, merge=merge)
+        model = adapter.merge(model, folder) if merge else adapter.load(model, folder, "beside")
         own = Encoder(base.tokenizer, TEXT_TOKENS)
-        return Scorer(model, own, version="x", thresholds=Thresholds()).logits(
-            issues(3), DEFAULT_TAXONOMY
-        )
+        name = None if merge else "beside"
+        reader = Scorer(model, own, version="x", thresholds=Thresholds(), adapter=name)
+        return reader.logits(issues(3), DEFAULT_TAXONOMY)
 
     merged, attached = scores(True), scores(False)
     for name, values in merged.items():
@@ -187,6 +163,36 @@ def test_an_adapter_of_another_shape_is_refused(
     config = folder / "adapter_config.json"
     config.write_text(config.read_text().replace('"r": 4', '"r": 8'))
     with pytest.raises(ArtifactMismatch, match="does not fit"):
+        built(tmp_path, local_model, folder)
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ({"use_dora": True}, "use_dora"),
+        ({"layer_replication": [[0, 2]]}, "layer_replication"),
+        ({"modules_to_save": ["lm_head"]}, "modules_to_save"),
+        ({"target_modules": "(a+)+$"}, "not a LoRA configuration"),
+        ({"peft_type": "IA3"}, "not a LoRA configuration"),
+    ],
+)
+def test_an_adapter_that_is_more_than_plain_lora_is_refused(
+    tmp_path: Path, local_model: Path, folder: Path, entry: dict[str, object], told: str
+) -> None:
+    config = folder / "adapter_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | entry))
+    with pytest.raises(ArtifactMismatch, match=told):
+        built(tmp_path, local_model, folder)
+
+
+def test_an_adapter_with_weights_for_no_layer_is_refused(
+    tmp_path: Path, local_model: Path, folder: Path
+) -> None:
+    config = folder / "adapter_config.json"
+    found = json.loads(config.read_text())
+    found["target_modules"].pop()
+    config.write_text(json.dumps(found))
+    with pytest.raises(ArtifactMismatch, match="no layer for"):
         built(tmp_path, local_model, folder)
 
 
