@@ -76,13 +76,12 @@ def _stood(session: Session, repository_id: int, looked_at: Mapping[int, int]) -
     """Labels of ours on these issues, in dimensions of which nobody said anything."""
     if not looked_at:
         return []
-    touched = set(
-        session.execute(
-            select(Correction.issue_number, Correction.dimension).where(
-                Correction.repository_id == repository_id, Correction.issue_number.in_(looked_at)
-            )
-        ).tuples()
+    spoken = session.execute(
+        select(Correction.issue_number, Correction.dimension).where(
+            Correction.repository_id == repository_id, Correction.issue_number.in_(looked_at)
+        )
     )
+    touched = {(number, dimension) for number, dimension in spoken}
     rows = session.execute(
         select(
             IssueSnapshot.issue_number,
