@@ -11,6 +11,7 @@ import structlog
 
 from app.core.settings import Settings
 from app.core.taxonomy import DEFAULT_TAXONOMY, Taxonomy
+from app.db import models as versions
 from app.db.session import Database
 from app.github.client import AppClient
 from app.queue import Queue
@@ -71,7 +72,9 @@ class Process:
 
         started = time.monotonic()
         log.info("model.loading", model=self.settings.model)
-        models = build_models(self.settings, self.taxonomy)
+        with self.database.reading() as session:
+            alone = not versions.any_active(session)
+        models = build_models(self.settings, self.taxonomy, merged=alone)
         log.info(
             "model.ready", version=models.version, seconds=round(time.monotonic() - started, 1)
         )

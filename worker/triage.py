@@ -136,8 +136,11 @@ class Triage:
         try:
             answers = self.models.answer([case.query for case in cases])
         except TriageError as error:
-            # Says something about the model or its settings, not about one issue.
-            return self._settle(cases, error)
+            # Says something about the model or a repository's settings, not about one issue.
+            groups = _by_repository(cases)
+            if len(groups) == 1:
+                return self._settle(cases, error)
+            return sum(self._triage(group) for group in groups)
         except Exception as error:  # noqa: BLE001 - one odd issue must not stop the others
             if len(cases) == 1:
                 return self._settle(cases, error)
@@ -157,6 +160,7 @@ class Triage:
         with self.database.reading() as session:
             recalled = self.memory.recall(session, list(zip(places, answers, strict=True)))
         with self.database.transaction() as session:
+            _note_problems(session, cases, answers)
             to_label = sum(
                 self._record_one(session, case, answer, shifted, run_id)
                 for case, answer, shifted in zip(cases, answers, recalled, strict=True)
@@ -225,6 +229,25 @@ def _groups(cases: Sequence[Case]) -> list[list[Case]]:
     fresh = [case for case in cases if case.row.attempts <= 1]
     again = [case for case in cases if case.row.attempts > 1]
     return [group for group in (fresh, again) if group]
+
+
+def _by_repository(cases: Sequence[Case]) -> list[list[Case]]:
+    groups: dict[int, list[Case]] = {}
+    for case in cases:
+        groups.setdefault(case.row.repository_id, []).append(case)
+    return list(groups.values())
+
+
+def _note_problems(session: Session, cases: Sequence[Case], answers: Sequence[Answer]) -> None:
+    """Keep with each version why it could not answer, or that it could."""
+    said: dict[str, str | None] = {}
+    for case, answer in zip(cases, answers, strict=True):
+        known = {artifact.version for artifact in case.choices}
+        said |= answer.unusable
+        if answer.version in known:
+            said[answer.version] = None
+    for version, problem in said.items():
+        models.note_problem(session, version, problem)
 
 
 def _place(case: Case, answer: Answer) -> Place | None:

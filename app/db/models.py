@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, exists, or_, select
 from sqlalchemy.orm import Session
 
 from app.core.errors import BadRequest
@@ -53,6 +53,11 @@ def serving(
         repository: ((found[repository], *shared) if repository in found else shared)
         for repository in repository_ids
     }
+
+
+def any_active(session: Session) -> bool:
+    """True if any version but the workers' own answers anywhere."""
+    return session.scalar(select(exists().where(ModelVersion.state == Version.ACTIVE))) is True
 
 
 def find(session: Session, version: str) -> ModelVersion:
