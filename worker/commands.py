@@ -21,7 +21,7 @@ from app.db.configs import InForce
 from app.db.learning import Command
 from app.db.session import Database
 from app.github.client import AppClient, InstallationClient
-from worker import explanation
+from worker import explanation, renames
 from worker.acts import Acts
 from worker.labelling import LeaseLost
 from worker.rounds import Errand, Rounds
@@ -48,7 +48,8 @@ class Commanding:
 
     def _carry(self, client: InstallationClient, errand: Errand[Command]) -> None:
         us = self.github.identity(client)
-        scene = Scene(self.database, self.settings, client, us, errand)
+        followed = renames.follow(self.database, client, errand.repository.id)
+        scene = Scene(self.database, self.settings, followed, us, errand)
         if not client.may_triage(scene.name, errand.row.actor):
             self._react(scene, REFUSED)
             return self._finish(scene, NO_RIGHTS)

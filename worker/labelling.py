@@ -24,7 +24,7 @@ from app.db.session import Database
 from app.db.tables import Application, IssueSnapshot, LabelEvent, Repository, SeenLabel
 from app.github.client import AppClient, InstallationClient
 from app.github.failures import RepositoryMoved
-from worker import hands, permit, remark
+from worker import hands, permit, remark, renames
 from worker.permit import Rules
 from worker.plan import MISSING, Plan, plan
 from worker.proposing import Outcome, Proposing
@@ -126,6 +126,7 @@ class Labelling:
             self._write_by(rules, client, job)
 
     def _write_by(self, rules: Rules, client: InstallationClient, job: Job) -> None:
+        client = renames.follow(self.database, client, job.repository.id, rules.taxonomy)
         names = [name for names in job.row.wanted.values() for name in names]
         absent = client.lacks(job.repository.full_name, names) if names else set()
         seen = self._seen(job)

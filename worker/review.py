@@ -25,6 +25,7 @@ from app.db.session import Database
 from app.db.tables import Application, IssueSnapshot, LabelEvent, Repository
 from app.db.words import Word
 from app.github.client import AppClient, InstallationClient
+from worker import house
 from worker.rounds import Errand, Rounds
 from worker.testimony import Filing, Testimony, Witnessed, hear
 
@@ -107,10 +108,11 @@ class _Rights:
 
 @dataclass(frozen=True)
 class Reviewing:
-    """The use case, with all it needs."""
+    """The use case, with all it needs. `taxonomy` holds where a repository configured none."""
 
     database: Database
     github: AppClient
+    taxonomy: Taxonomy
     settings: Settings
 
     def run_batch(self) -> int:
@@ -127,7 +129,7 @@ class Reviewing:
     ) -> None:
         row = errand.row
         with self.database.reading() as session:
-            known = _known(session, row)
+            known = _known(session, row, self.taxonomy)
         if known.silent:
             return self._keep(row, known, Testimony((), early=False), [], {}, {})
         name = errand.repository.full_name
@@ -189,7 +191,7 @@ class Reviewing:
         return work.finish(session, row, rights=rights)
 
 
-def _known(session: Session, row: Review) -> Known:
+def _known(session: Session, row: Review, usual: Taxonomy) -> Known:
     repository_id, number = row.repository_id, row.issue_number
     heard = session.scalars(
         select(LabelEvent).where(
@@ -207,7 +209,7 @@ def _known(session: Session, row: Review) -> Known:
         said=words.said(session, repository_id, number),
         filed=snapshots.filed(session, repository_id, number),
         written=[application for application in written if application.written],
-        taxonomy=configs.in_force(session, repository_id).config.taxonomy,
+        taxonomy=house.taxonomy_of(configs.in_force(session, repository_id).config, usual),
         aliases=label_names.aliases(session, repository_id),
     )
 

@@ -8,7 +8,7 @@ from app.core.settings import Settings
 from app.db.learning import Run, RunKind
 from app.db.session import Database
 from app.github.client import AppClient, InstallationClient
-from worker import backfill, undo
+from worker import backfill, renames, undo
 from worker.rounds import Errand, Rounds
 from worker.scene import Scene
 
@@ -27,7 +27,8 @@ class Running:
 
     def _step(self, client: InstallationClient, errand: Errand[Run]) -> None:
         us = self.github.identity(client)
-        scene = Scene(self.database, self.settings, client, us, errand)
+        followed = renames.follow(self.database, client, errand.repository.id)
+        scene = Scene(self.database, self.settings, followed, us, errand)
         if errand.row.kind == RunKind.BACKFILL:
             backfill.step(scene)
         else:

@@ -109,6 +109,11 @@ class InstallationClient:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    @property
+    def connection(self) -> Connection:
+        """The installation's way to GitHub."""
+        return self._connection
+
     def repository(self, repository_id: int) -> RepositoryName:
         """A repository by its lasting id, under whatever name it has now."""
         return read(RepositoryName, self._connection.get(f"/repositories/{repository_id}"))

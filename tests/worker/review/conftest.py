@@ -104,7 +104,7 @@ def scene(store, github, repository, app_client, settings) -> Scene:
         body = {"name": name, "color": "ffffff"}
         github.rest("POST", f"/repos/{repository}/labels", json=body)
     labelling = Labelling(store.database, app_client, DEFAULT_TAXONOMY, settings)
-    reviewing = Reviewing(store.database, app_client, settings)
+    reviewing = Reviewing(store.database, app_client, DEFAULT_TAXONOMY, settings)
     made = Scene(github, repository, store, labelling, reviewing)
     # Nobody listens there: what was sent is taken in when the test wants it.
     github.hook(url="http://127.0.0.1:1/")

@@ -6,6 +6,7 @@ import shutil
 import pytest
 from sqlalchemy import select
 
+from app.core.taxonomy import DEFAULT_TAXONOMY
 from app.db.learning import Correction, Review
 from app.db.session import Database
 from app.db.tables import Outcome, State
@@ -58,7 +59,7 @@ def test_deliveries_in_any_order_and_twice_end_alike(scene, tmp_path, settings, 
         copy = shutil.copy(before, tmp_path / f"day{seed}.db")
         database = Database(f"sqlite:///{copy}")
         other = Store(database)
-        reviewing = Reviewing(database, app_client, settings)
+        reviewing = Reviewing(database, app_client, DEFAULT_TAXONOMY, settings)
         draw = random.Random(seed)
         order = list(deliveries)
         if seed:

@@ -6,7 +6,7 @@ import pytest
 
 from app.db import corrections
 from app.db.learning import Correction, Review
-from app.db.tables import Application, Installation, Repository, SeenLabel, State
+from app.db.tables import Application, Installation, IssueSnapshot, Repository, SeenLabel, State
 from tests.worker.conftest import T0
 from tests.worker.labelling.journal import HIGH, LOW, UI
 from tests.worker.review.conftest import AUDIO, MEDIUM
@@ -101,6 +101,28 @@ def test_a_renamed_label_keeps_its_meaning_in_the_past_and_from_now_on(scene):
     scene.unlabel(before, "P3")
     scene.review()
     assert scene.learnt(before) == {"severity": ("confirmed", ["high"])}
+
+
+def test_we_write_a_renamed_label_under_its_new_name_and_respect_who_used_it(scene):
+    scene.bot_says(scene.open(), severity=HIGH)
+    scene.github.rename_label(HIGH, "P1", repository=scene.repository)
+    scene.github.rename_label(LOW, "P3", repository=scene.repository)
+    fresh, decided, kept = scene.open(), scene.open(), scene.open()
+    for issue in (decided, kept):
+        scene.label(issue, "P3")
+    scene.unlabel(kept, "P3")
+    for number in (fresh, decided, kept):
+        scene.bot_says(number, severity=HIGH)
+    assert scene.github.labels(fresh, scene.repository) == ["P1"]
+    assert scene.github.labels(decided, scene.repository) == ["P3"], "a person decided"
+    assert scene.github.labels(kept, scene.repository) == [], "a person took it off"
+    names = {x["name"] for x in scene.github.rest("GET", f"/repos/{scene.repository}/labels")}
+    assert HIGH not in names, "the old name is not created again"
+    # The author edits, and the bot thinks again: its own label, under its new name, makes room.
+    snapshot = scene.store.rows(IssueSnapshot, IssueSnapshot.issue_number == fresh)[0]
+    scene.store.change(IssueSnapshot, snapshot.id, state=State.SUPERSEDED)
+    scene.bot_says(fresh, version="words-2", severity=LOW)
+    assert scene.github.labels(fresh, scene.repository) == ["P3"]
 
 
 def test_a_deleted_label_does_not_look_as_if_people_had_taken_it_off(scene):
