@@ -10,8 +10,9 @@ from app.core.taxonomy import DEFAULT_TAXONOMY
 from app.db import configs
 from app.db.clock import from_now
 from app.db.learning import Command, RepositoryConfig
+from app.db.tables import Application
 from deploy.sandbox.sandbox import Sandbox
-from tests.worker.conftest import Store, WordScorer
+from tests.worker.conftest import T0, Store, WordScorer
 from tests.worker.labelling.conftest import labelling, make_store  # noqa: F401 - a fixture
 from worker.commands import Commanding
 from worker.labelling import Labelling
@@ -92,6 +93,11 @@ class Desk:
         """The bot scores what waits, and labels it."""
         Triage(self.store.database, WordScorer(), DEFAULT_TAXONOMY, self.settings).run_batch()
         self.labelling.run_batch()
+
+    def decide_again(self, application, **wanted):
+        """A later run decides otherwise and tries to write it."""
+        self.store.change(Application, application, state="pending", wanted=wanted, due_at=T0)
+        assert self.labelling.run_batch() == 1
 
     def bot_labels(self, **wanted):
         """The bot triaged the issue's present text and labels it; its Application's id."""

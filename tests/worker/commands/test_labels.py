@@ -49,9 +49,9 @@ def test_later_runs_never_override_it(desk):
 def test_later_runs_never_override_a_label_the_person_found_right(desk):
     first = desk.bot_labels(severity=["high"])
     desk.tell("/severity high")
-    desk.store.change(Application, first, state="pending", wanted={"severity": [LOW]})
-    desk.labelling.run_batch()
+    desk.decide_again(first, severity=[LOW])
     assert desk.labels == {HIGH}
+    assert desk.store.one(Application).kept == {"severity": "a person decided"}
 
 
 def test_it_is_the_persons_word_and_asks_for_a_review(desk):

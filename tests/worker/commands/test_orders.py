@@ -58,19 +58,17 @@ def test_undo_takes_back_what_nobody_touched_and_the_bot_keeps_off_until_a_rerun
     assert row.outcome == "took back severity: high"
     assert desk.store.one(Application).undone == [HIGH]
     # Neither the same text nor a new one brings it back.
-    desk.store.change(Application, first, state="pending", wanted={"severity": [LOW]})
-    desk.labelling.run_batch()
+    desk.decide_again(first, severity=[LOW])
     assert desk.labels == {UI, AUDIO}
     desk.tell("/triage rerun")
     assert len(waiting(desk)) == 1
-    desk.store.change(Application, first, state="pending", wanted={"severity": [LOW]})
-    desk.labelling.run_batch()
+    desk.decide_again(first, severity=[LOW])
     assert desk.labels == {LOW, UI, AUDIO}
 
 
 def test_undo_stops_what_was_not_written_yet(desk):
     desk.bot_labels(component=["ui"])
-    desk.store.change(Application, desk.store.one(Application).id, state="pending")
+    desk.store.change(Application, desk.store.one(Application).id, state="pending", wanted={})
     desk.tell("/triage undo")
     assert desk.store.one(Application).state == "superseded"
     assert desk.labels == set()
