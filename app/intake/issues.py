@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.core.text import IssueText
-from app.db import coverage, reviews, snapshots, words
+from app.db import coverage, label_names, reviews, snapshots, words
 from app.db.tables import IssueSnapshot, Outcome, State
 from app.github.events import Action, Event, Issue
 from app.intake.labels import issue_label_event, look_again
@@ -137,6 +137,8 @@ def _person_acted(arrival: Arrival, repository_id: int, number: int) -> bool:
         *snapshots.labels_by_people(session, repository_id, number),
         *words.labels(session, repository_id, number),
     }
+    known = arrival.taxonomy
+    aliases = label_names.aliases(session, repository_id)
     return words.hands_off(session, repository_id, number) or any(
-        arrival.taxonomy.owner_of(label) is not None for label in touched
+        known.owner_of(aliases.canonical(label, known)) is not None for label in touched
     )
