@@ -8,13 +8,14 @@ is created again.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 from app.core.aliases import Aliases
 from app.core.taxonomy import Taxonomy
 from app.db import configs, label_names
 from app.db.session import Database
-from app.github.client import InstallationClient
+from app.github.client import InstallationClient, IssuePage
 from app.github.models import Issue, IssueEvent, Proposal, RepositoryLabel
 
 L = TypeVar("L", Issue, IssueEvent)
@@ -55,6 +56,15 @@ class Following(InstallationClient):
             self._now[self._known(label.name).casefold()] = label.name
         labels = tuple(self._labelled(label) for label in found.labels)
         return found.model_copy(update={"labels": labels})
+
+    def open_issues(self, repository: str, page: int, since: datetime | None = None) -> IssuePage:
+        """A page of the open issues with their labels under the taxonomy's names."""
+        found = super().open_issues(repository, page, since)
+        named = [
+            issue.model_copy(update={"labels": tuple(self._labelled(x) for x in issue.labels)})
+            for issue in found.issues
+        ]
+        return IssuePage(named, found.last)
 
     def issue_events(self, repository: str, number: int) -> list[IssueEvent]:
         """What happened to the issue, labels under the taxonomy's names."""
