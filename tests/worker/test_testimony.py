@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.aliases import Aliases
@@ -106,6 +106,7 @@ def issues(draw):
     ]
 
 
+@settings(max_examples=60, deadline=None)
 @given(issues(), st.data())
 def test_webhooks_in_any_order_add_nothing_to_a_complete_list(events, data):
     webhooks = [heard(e, f"g{e.id}", late=data.draw(st.integers(0, 1))) for e in events]
@@ -116,6 +117,7 @@ def test_webhooks_in_any_order_add_nothing_to_a_complete_list(events, data):
     assert word(seen) == word(told(events))
 
 
+@settings(max_examples=60, deadline=None)
 @given(issues(), st.data())
 def test_webhooks_make_up_for_a_list_that_is_late(events, data):
     webhooks = data.draw(st.permutations([heard(e, f"g{e.id}") for e in events]))

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.corrections import AMBIGUOUS, Act, Change, Hand, Kind, Place, derive
@@ -138,6 +138,7 @@ def histories(draw):
     ]
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_any_order_and_any_repetition_of_the_same_acts_ends_alike(data):
     acts = data.draw(histories())
@@ -145,6 +146,7 @@ def test_any_order_and_any_repetition_of_the_same_acts_ends_alike(data):
     assert derive(DEFAULT_TAXONOMY, shuffled) == derive(DEFAULT_TAXONOMY, acts)
 
 
+@settings(max_examples=60, deadline=None)
 @given(histories())
 def test_only_people_are_quoted_and_only_about_labels_of_the_dimension(acts):
     spoke = {a.actor_id for a in acts if a.hand is PERSON}
@@ -156,12 +158,14 @@ def test_only_people_are_quoted_and_only_about_labels_of_the_dimension(acts):
         assert found.labels or found.predicted
 
 
+@settings(max_examples=60, deadline=None)
 @given(histories())
 def test_what_others_did_to_a_dimension_alone_teaches_nothing(acts):
     silent = [a for a in acts if a.hand is not PERSON]
     assert derive(DEFAULT_TAXONOMY, silent) == []
 
 
+@settings(max_examples=60, deadline=None)
 @given(histories())
 def test_a_confirmation_agrees_with_the_bot_and_nothing_else_does(acts):
     for found in derive(DEFAULT_TAXONOMY, acts):
