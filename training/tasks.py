@@ -36,8 +36,9 @@ def register(celery: Celery, process: Process) -> None:
 
 
 def _run(process: Process) -> bool:
-    from training.background import retrain_quietly  # noqa: PLC0415 (imports torch)
+    from training.background import end_with_parent, retrain_quietly  # noqa: PLC0415 (torch)
 
+    end_with_parent()
     try:
         return retrain_quietly(process.database, process.settings) is not None
     except TriageError:

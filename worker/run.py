@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import structlog
 import typer
+from billiard.process import active_children
 from celery import Celery, signals
 from celery.beat import EmbeddedService
 from celery.concurrency import get_implementation
@@ -83,6 +84,8 @@ def run(
         if beat or not queue:
             _start_scheduler(celery)
         worker = _worker(celery, queues, settings.log_level)
+        if Queue.TRAIN in queues:
+            signals.worker_shutting_down.connect(_end_training, weak=False)
         worker.start()
     raise typer.Exit(worker.exitcode or 0)
 
@@ -125,6 +128,12 @@ def _pool(queues: list[Queue]) -> tuple[str, int, int | None]:
         # The model takes all cores for one batch.
         return "solo", 1, None
     return "threads", LABEL_THREADS, None
+
+
+def _end_training(**_: Any) -> None:
+    """A retraining is not waited for: it goes on from its last checkpoint."""
+    for child in active_children():
+        child.terminate()
 
 
 def _say_ready(**_: Any) -> None:

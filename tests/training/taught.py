@@ -55,14 +55,19 @@ def repository(database: Database) -> None:
         session.add(Repository(id=REPOSITORY, installation_id=7, full_name=NAME, private=False))
 
 
-def teach(database: Database, examples: Sequence[Example], first: int = 1) -> None:
+def teach(
+    database: Database,
+    examples: Sequence[Example],
+    repository_id: int = REPOSITORY,
+    first: int = 1,
+) -> None:
     """One issue an example, an hour apart, each with what people said of the written dimensions."""
     with database.transaction() as session:
         for number, example in enumerate(examples, start=first):
             text = IssueText.of(example.title, example.body)
             filed = T0 + timedelta(hours=number)
             snapshot = IssueSnapshot(
-                repository_id=REPOSITORY,
+                repository_id=repository_id,
                 issue_number=number,
                 author="ann",
                 title=text.title,
@@ -78,7 +83,7 @@ def teach(database: Database, examples: Sequence[Example], first: int = 1) -> No
             session.flush()
             session.add_all(
                 Correction(
-                    repository_id=REPOSITORY,
+                    repository_id=repository_id,
                     issue_number=number,
                     snapshot_id=snapshot.id,
                     dimension=dimension,
