@@ -56,8 +56,28 @@ def test_the_table_says_what_became_of_the_bots_word_and_what_teaches(correction
     with corrections.reading() as session:
         lines = list(corrected.table(corrected.of(session, "octo/game")))
     first, second = lines[0].split(), lines[1].partition("  quarantine: ")
-    assert first == "#1 severity high -> low replaced tom 2026-11-01 12:01".split()
-    assert second[0].split() == "#2 severity high -> nothing removed tom 2026-11-01 12:02".split()
+    assert first == [
+        "#1",
+        "severity",
+        "high",
+        "->",
+        "low",
+        "replaced",
+        "tom",
+        "2026-11-01",
+        "12:01",
+    ]
+    assert second[0].split() == [
+        "#2",
+        "severity",
+        "high",
+        "->",
+        "nothing",
+        "removed",
+        "tom",
+        "2026-11-01",
+        "12:02",
+    ]
     assert second[2] == "more than 1 an hour by one person"
     assert lines[-1] == "2 corrections, 1 confirmations, 1 in quarantine"
 
