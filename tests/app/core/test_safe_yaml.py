@@ -1,5 +1,7 @@
 """YAML from strangers: what could hurt is refused before anything is built of it."""
 
+import re
+
 import pytest
 
 from app.core import safe_yaml
@@ -24,9 +26,8 @@ from app.core.errors import ConfigProblem
     ],
 )
 def test_what_could_hurt_is_refused_and_the_line_named(text, said):
-    with pytest.raises(ConfigProblem, match=".*") as refused:
+    with pytest.raises(ConfigProblem, match=re.escape(said)):
         safe_yaml.load(text)
-    assert said in str(refused.value)
 
 
 def test_an_alias_bomb_is_refused_before_it_grows():
