@@ -22,6 +22,7 @@ from worker.memory import Memory
 from worker.review import Reviewing
 from worker.runs import Running
 from worker.triage import Models, Triage
+from worker.watch import Watch
 
 log = structlog.get_logger()
 
@@ -41,6 +42,11 @@ class Process:
     def database(self) -> Database:
         """The store. Connects to nothing yet."""
         return Database(self.settings.sql_url)
+
+    @cached_property
+    def watch(self) -> Watch:
+        """The use case that rolls back what people override too often."""
+        return Watch(self.database, self.settings)
 
     def prepare(self, queues: Collection[str]) -> None:
         """Make what work from these queues needs, before the first message is taken.

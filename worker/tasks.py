@@ -78,6 +78,7 @@ def register(celery: Celery, process: Process) -> None:
     @task(Task.SWEEP)
     def sweep() -> None:
         relearning.ask_where_due(process.database)
+        process.watch.run_if_due()
         for bell in bells_to_ring(process.database):
             if not waiting(celery, bell):
                 ring(celery, bell)

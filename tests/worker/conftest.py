@@ -34,6 +34,7 @@ class WordScorer:
     thresholds: Thresholds = field(default_factory=lambda: Thresholds(default=0.5))
     before: Callable[[list[str]], object] = lambda titles: None
     batches: list[list[str]] = field(default_factory=list)
+    unusable: dict[str, str] = field(default_factory=dict)
 
     def answer(self, queries: Sequence[Query]) -> list[Answer]:
         titles = [query.text.title for query in queries]
@@ -42,9 +43,10 @@ class WordScorer:
         return [self._answer(query) for query in queries]
 
     def _answer(self, query: Query) -> Answer:
-        version = query.choices[0].version if query.choices else self.version
+        usable = [c.version for c in query.choices if c.version not in self.unusable]
+        version = usable[0] if usable else self.version
         scores = {d.name: _scores(d.names, query.text.title) for d in query.taxonomy.dimensions}
-        return Answer(version, scores, self.thresholds)
+        return Answer(version, scores, self.thresholds, unusable=self.unusable)
 
 
 def _scores(names, title):

@@ -8,7 +8,9 @@ import pytest
 from app.core.decision import Thresholds
 from app.core.errors import ArtifactMismatch
 from app.core.taxonomy import DEFAULT_TAXONOMY
-from app.db import snapshots, work
+from app.db import models, snapshots, work
+from app.db.clock import from_now
+from app.db.learning import ModelVersion, Version
 from app.db.tables import (
     Application,
     Decision,
@@ -265,3 +267,82 @@ def test_a_batch_is_one_run(store, triage):
     store.issue(2, "high")
     triage.run_batch()
     assert len({application.run_id for application in store.rows(Application)}) == 1
+
+
+@pytest.fixture
+def activate(store):
+    """Make a version the active one, of a repository or shared."""
+
+    def put(version, repository_id):
+        with store.database.transaction() as session:
+            row = ModelVersion(
+                version=version,
+                repository_id=repository_id,
+                state=Version.CANDIDATE,
+                uri=f"memory://{version}",
+                digest="0" * 64,
+                manifest={},
+                created_at=from_now(),
+            )
+            session.add(row)
+            session.flush()
+            models.promote(session, row)
+
+    return put
+
+
+def test_issues_of_several_repositories_are_one_batch_each_with_its_version(
+    store, triage, scorer, activate
+):
+    store.repository(2, full_name="octo/other")
+    activate("shared", None)
+    activate("own", 2)
+    store.issue(1, "high")
+    store.issue(1, "low", repository_id=2)
+    assert triage.run_batch() == Batch(claimed=2, to_label=2)
+    assert scorer.batches == [["high", "low"]]
+    versions = {
+        store.one(IssueSnapshot, IssueSnapshot.id == a.snapshot_id).repository_id: a.model_version
+        for a in store.rows(Application)
+    }
+    assert versions == {1: "shared", 2: "own"}
+    assert {p.model_version for p in store.rows(Prediction)} == {"shared", "own"}
+
+
+def test_a_promoted_version_answers_from_the_next_batch_on(store, triage, activate):
+    store.issue(1, "high")
+    triage.run_batch()
+    activate("own", 1)
+    store.issue(2, "high")
+    triage.run_batch()
+    with store.database.transaction() as session:
+        models.rollback(session, 1, "as good as before")
+    store.issue(3, "high")
+    triage.run_batch()
+    assert [a.model_version for a in store.rows(Application)] == ["words-1", "own", "words-1"]
+
+
+def test_why_a_version_could_not_answer_is_stored_with_it(store, triage, scorer, activate):
+    activate("own", 1)
+    store.issue(1, "high")
+    scorer.unusable = {"own": "ArtifactMismatch: it is not in the model store"}
+    assert triage.run_batch().to_label == 1
+    assert store.one(Application).model_version == "words-1"
+    assert store.one(ModelVersion).problem == "ArtifactMismatch: it is not in the model store"
+    scorer.unusable = {}
+    store.issue(2, "high")
+    triage.run_batch()
+    assert store.one(ModelVersion).problem is None
+
+
+def test_a_repository_that_asks_too_much_of_the_model_stops_no_other(store, triage, scorer):
+    def refuse(titles):
+        if "too many labels" in titles:
+            raise ArtifactMismatch("use fewer labels")
+
+    scorer.before = refuse
+    store.repository(2, full_name="octo/other")
+    store.issue(1, "high")
+    store.issue(1, "too many labels", repository_id=2)
+    assert triage.run_batch() == Batch(claimed=2, to_label=1)
+    assert store.one(IssueSnapshot, IssueSnapshot.repository_id == 2).error is not None
