@@ -19,6 +19,7 @@ from app.db import words
 from app.db.configs import InForce
 from app.db.learning import Correction, ModelVersion
 from app.db.tables import Application, Decision, IssueSnapshot, Prediction
+from worker.nearest import nearest
 
 MARKER = "<!-- triora:explanation -->"
 # Beside the likeliest label, those that might have been it.
@@ -59,7 +60,11 @@ def explain(session: Session, repository_id: int, number: int, force: InForce) -
             "| | most likely | probability | needed | outcome |",
             "|---|---|--:|--:|---|",
             *rows,
-            *_notes(session, repository_id, number, force),
+            *_notes(
+                _corrected(session, repository_id, number)
+                + _near(session, snapshot, version, force)
+                + _standing(session, repository_id, number, force)
+            ),
         ]
     )
 
@@ -132,22 +137,46 @@ def _thresholds(session: Session, version: str, force: InForce) -> Thresholds | 
         return None
 
 
-def _notes(session: Session, repository_id: int, number: int, force: InForce) -> list[str]:
+def _corrected(session: Session, repository_id: int, number: int) -> list[str]:
+    """What people said of this issue."""
     corrected = session.scalars(
         select(Correction)
         .where(Correction.repository_id == repository_id, Correction.issue_number == number)
         .order_by(Correction.dimension)
-    ).all()
-    notes = [
-        f"- {quoted(row.actor)} {row.change} {row.dimension}: "
+    )
+    return [
+        f"{quoted(row.actor)} {row.change} {row.dimension}: "
         + (", ".join(quoted(label) for label in row.labels) or "none")
         for row in corrected
     ]
+
+
+def _near(session: Session, snapshot: IssueSnapshot, version: str, force: InForce) -> list[str]:
+    """Corrected issues that shifted the scores, if the repository remembers any.
+
+    As code: a link would be announced on those issues.
+    """
+    if not force.config.memory:
+        return []
+    found = nearest(session, snapshot.repository_id, snapshot.id, version)
+    near = "; ".join(
+        f"{quoted(f'#{it.number}')} ({', '.join(f'{d}: {x}' for d, x in it.labels.items())})"
+        for it in found
+    )
+    return [f"nearest corrected issues: {near}"] if near else []
+
+
+def _standing(session: Session, repository_id: int, number: int, force: InForce) -> list[str]:
+    notes = []
     if words.hands_off(session, repository_id, number):
-        notes.append("- The bot keeps off this issue since `/triage undo`, until `/triage rerun`.")
+        notes.append("the bot keeps off this issue since `/triage undo`, until `/triage rerun`")
     if force.paused:
-        notes.append("- Triage is paused in this repository.")
-    return ["", *notes] if notes else []
+        notes.append("triage is paused in this repository")
+    return notes
+
+
+def _notes(notes: list[str]) -> list[str]:
+    return ["", *(f"- {note}" for note in notes)] if notes else []
 
 
 def _percent(share: float) -> str:
