@@ -19,7 +19,7 @@ from app.core import repository_config
 from app.core.errors import BadRequest, Gone, NotPermitted
 from app.core.repository_config import OWNERS_REPOSITORY, PATH, Mistakes
 from app.core.safe_yaml import MAX_BYTES
-from app.db import configs
+from app.db import configs, reviews
 from app.db.clock import from_now
 from app.db.learning import RepositoryConfig
 from app.db.session import Database
@@ -160,6 +160,8 @@ def _keep(session: Session, row: RepositoryConfig, reading: Reading) -> bool:
     session.refresh(now)
     after = configs.of(now)
     changed = (before.config.digest, before.waiting) != (after.config.digest, after.waiting)
+    if before.config.taxonomy != after.config.taxonomy:
+        reviews.want_all(session, row.id)
     if changed:
         configs.release_waiting(session, row.id)
         log.info("config.changed", repository=row.id, waiting=after.waiting)

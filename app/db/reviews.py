@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import case, delete, update
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import case, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -12,12 +15,16 @@ from app.db.tables import State
 
 # People change labels in bursts, and GitHub's list of events may be a moment behind its webhooks.
 SETTLE_SECONDS = 5.0
+# Between issues that are all to be looked at again: a third of what GitHub allows in an hour.
+SPACING_SECONDS = 2.0
 
 _WAITS = (Review.state == State.PENDING) & Review.lease_token.is_(None)
 
 
-def want(session: Session, repository_id: int, number: int) -> None:
-    """Let the issue's corrections be derived again, soon.
+def want(
+    session: Session, repository_id: int, number: int, *, seconds: float = SETTLE_SECONDS
+) -> None:
+    """Let the issue's corrections be derived again, in so many seconds.
 
     A review that waits already stays due when it is; whoever is at one loses the lease, since what
     it read is old.
@@ -30,10 +37,26 @@ def want(session: Session, repository_id: int, number: int) -> None:
         rights={},
         created_at=from_now(),
         state=State.PENDING,
-        due_at=from_now(SETTLE_SECONDS),
+        due_at=from_now(seconds),
         attempts=0,
-    ).on_conflict_do_update(index_elements=["repository_id", "issue_number"], set_=_AGAIN)
+    ).on_conflict_do_update(index_elements=["repository_id", "issue_number"], set_=_again(seconds))
     session.execute(asked)
+
+
+def want_many(session: Session, repository_id: int, numbers: Iterable[int]) -> None:
+    """The same for many issues, one after the other: each is a request to GitHub."""
+    for place, number in enumerate(numbers):
+        want(session, repository_id, number, seconds=SETTLE_SECONDS + place * SPACING_SECONDS)
+
+
+def want_all(session: Session, repository_id: int) -> None:
+    """The same for every issue of which people's word is known: its labels mean something else."""
+    numbers = session.scalars(
+        select(Review.issue_number)
+        .where(Review.repository_id == repository_id, Review.state != State.SUPERSEDED)
+        .order_by(Review.issue_number.desc())
+    ).all()
+    want_many(session, repository_id, numbers)
 
 
 def want_known(session: Session, repository_id: int, number: int) -> None:
@@ -41,7 +64,7 @@ def want_known(session: Session, repository_id: int, number: int) -> None:
     session.execute(
         update(Review)
         .where(Review.repository_id == repository_id, Review.issue_number == number)
-        .values(_AGAIN),
+        .values(_again(SETTLE_SECONDS)),
         execution_options={"synchronize_session": False},
     )
 
@@ -62,12 +85,13 @@ def forget(session: Session, repository_id: int, number: int, reason: str) -> No
     )
 
 
-_AGAIN = {
-    "state": State.PENDING,
-    "due_at": case((_WAITS, Review.due_at), else_=from_now(SETTLE_SECONDS)),
-    # The age of what waits is what an outage is measured by.
-    "created_at": case((_WAITS, Review.created_at), else_=from_now()),
-    "attempts": case((_WAITS, Review.attempts), else_=0),
-    "lease_token": None,
-    "lease_until": None,
-}
+def _again(seconds: float) -> dict[str, Any]:
+    return {
+        "state": State.PENDING,
+        "due_at": case((_WAITS, Review.due_at), else_=from_now(seconds)),
+        # The age of what waits is what an outage is measured by.
+        "created_at": case((_WAITS, Review.created_at), else_=from_now()),
+        "attempts": case((_WAITS, Review.attempts), else_=0),
+        "lease_token": None,
+        "lease_until": None,
+    }

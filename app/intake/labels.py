@@ -57,6 +57,6 @@ def label_event(arrival: Arrival) -> Verdict:
         return ignored("the label was not renamed")
     label_names.saw(session, repository.id, before)
     if label_names.learn(session, repository.id, event.label.id, {before, event.label.name}):
-        for number in label_names.issues_with(session, repository.id, event.label.id):
-            reviews.want(session, repository.id, number)
+        concerned = label_names.issues_with(session, repository.id, event.label.id)
+        reviews.want_many(session, repository.id, concerned)
     return Verdict(Outcome.NOTED, "a label was renamed")

@@ -10,6 +10,7 @@ from app.db.tables import Application, Installation, IssueSnapshot, Repository, 
 from tests.worker.conftest import T0
 from tests.worker.labelling.journal import HIGH, LOW, UI
 from tests.worker.review.conftest import AUDIO, MEDIUM
+from worker.config_reading import refresh
 
 
 def lessons(scene, **options):
@@ -228,3 +229,18 @@ def test_what_we_took_back_was_no_prediction(scene):
     scene.label(number, LOW)
     scene.review()
     assert scene.learnt(number) == {"severity": ("added", ["low"])}
+
+
+def test_a_changed_taxonomy_is_held_against_what_people_did_before(scene, app_client):
+    number = scene.open()
+    scene.bot_says(number, severity=HIGH)
+    scene.label(number, "question")
+    scene.review()
+    assert scene.learnt(number) == {}
+    text = "dimensions:\n  severity:\n    labels:\n      low: {github: question}\n"
+    scene.github.put_file(".github/triora.yml", text, repository=scene.repository)
+    repository = scene.store.one(Repository)
+    with app_client.installation(scene.github.installation_id) as client:
+        assert refresh(scene.store.database, client, repository)
+    scene.review()
+    assert scene.learnt(number) == {"severity": ("replaced", ["low"])}
