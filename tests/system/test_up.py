@@ -11,7 +11,7 @@ from deploy.sandbox.sandbox import Sandbox
 from tests.system.conftest import PATIENCE, TRIORA, Up, processes_of, stand_in
 from tests.waiting import until
 
-PARTS = ("broker", "triage", "labels", "receiver")
+PARTS = ("broker", "triage", "labels", "training", "receiver")
 
 
 def labelled(github: Sandbox, number: int) -> list[str]:

@@ -114,3 +114,12 @@ def test_the_scheduler_can_be_added_and_not_taken_away():
     )
     assert "--beat" in done.stdout
     assert "--no-beat" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--queue", "train", "--queue", "label"), ("--queue", "train", "--beat")]
+)
+def test_a_retraining_shares_its_process_with_nobody(start, arguments):
+    worker = start(*arguments)
+    assert worker.process.wait(120) == 2
+    assert "--queue train is a process of its own" in worker.said
