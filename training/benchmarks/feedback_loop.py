@@ -24,6 +24,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from app import logs
 from app.core.repository_config import Config
 from app.core.settings import Settings, load
 from app.core.taxonomy import Taxonomy
@@ -225,6 +226,7 @@ def main(
 ) -> None:
     """Print accuracy, override rate and corrections over time."""
     wait_without_spinning(os.environ)
+    logs.configure("WARNING")
     taxonomy = Config().taxonomy
     arriving, judged = bugs(stream, taxonomy, limit), bugs(held_out, taxonomy, measured)
     # Every dimension gets its best guess, so that every mistake can be corrected.

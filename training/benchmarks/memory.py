@@ -22,6 +22,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from app import logs
 from app.core.errors import BadRequest
 from app.core.settings import load
 from app.core.taxonomy import DEFAULT_TAXONOMY, Taxonomy
@@ -258,6 +259,7 @@ def main(
 ) -> None:
     """Print accuracy against corrections, without and with errors among them."""
     wait_without_spinning(os.environ)
+    logs.configure("WARNING")
     reports = read(dataset.read(data).refuse_problems(), DEFAULT_TAXONOMY, states)
     arms = {share: curve(reports, splits, share, reviewed) for share in (0.0, errors)}
     flipped = {before: flips(reports, splits, before) for before in (0, 10, 30)}
