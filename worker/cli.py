@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from worker import classify, run, run_commands
+from worker import classify, run, run_commands, version_commands
 
 
 def register(cli: typer.Typer) -> None:
@@ -12,3 +12,4 @@ def register(cli: typer.Typer) -> None:
     classify.register(cli)
     run.register(cli)
     run_commands.register(cli)
+    version_commands.register(cli)

@@ -79,6 +79,15 @@ def history(session: Session, repository_id: int | None) -> list[ModelVersion]:
     )
 
 
+def everywhere(session: Session) -> list[ModelVersion]:
+    """Every version, newest first."""
+    return list(
+        session.scalars(
+            select(ModelVersion).order_by(ModelVersion.created_at.desc(), ModelVersion.id.desc())
+        )
+    )
+
+
 def add(
     session: Session,
     manifest: Manifest,
