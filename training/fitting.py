@@ -15,6 +15,8 @@ from worker.model import calibration
 # Fewer answers than this say nothing about a precision; the target itself is the threshold then,
 # which is right as far as the calibration is.
 ENOUGH = 20
+# Precisions that a repository may ask for; the threshold of each travels with the model.
+TARGETS = (0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.97, 0.99)
 # Share of true bugs that the gate may turn away.
 LOST_BUGS = 0.05
 
@@ -47,9 +49,11 @@ def thresholds(
 ) -> Thresholds:
     """Per label, the least probability from which on answers reach `precision` on `examples`.
 
-    The gate stays open for all but LOST_BUGS of the true bugs.
+    Those for TARGETS are kept beside them: a repository may ask for another precision. The gate
+    stays open for all but LOST_BUGS of the true bugs.
     """
     labels: dict[str, dict[str, float]] = {}
+    reached: dict[str, dict[str, dict[str, float]]] = {}
     gate = 0.0
     for dimension in taxonomy.dimensions:
         rows, truth = _known(examples, taxonomy, dimension.name)
@@ -59,10 +63,11 @@ def thresholds(
             scores[dimension.name][rows], dimension.names, fitted[dimension.name]
         )
         labels[dimension.name] = _of_labels(chances, truth, dimension.names, precision)
+        reached[dimension.name] = _reached(chances, truth, dimension.names)
         if taxonomy.gate is not None and taxonomy.gate[0] == dimension.name:
             column = dimension.names.index(taxonomy.gate[1])
             gate = _gate(chances[:, column], truth == column)
-    return Thresholds(default=precision, gate=gate, labels=labels)
+    return Thresholds(default=precision, gate=gate, labels=labels, reached=reached)
 
 
 def _of_labels(
@@ -78,6 +83,16 @@ def _of_labels(
             else precision
         )
     return found
+
+
+def _reached(
+    chances: torch.Tensor, truth: torch.Tensor, names: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Label -> precision -> threshold, for labels that were answered often enough to tell."""
+    answer = chances.argmax(dim=-1)
+    told = [name for column, name in enumerate(names) if int((answer == column).sum()) >= ENOUGH]
+    by_target = {str(target): _of_labels(chances, truth, names, target) for target in TARGETS}
+    return {name: {target: bars[name] for target, bars in by_target.items()} for name in told}
 
 
 def _gate(chance: torch.Tensor, is_bug: torch.Tensor) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Iterator
 
@@ -223,3 +224,17 @@ def test_what_is_not_there_is_said_in_words(github: Sandbox, path: str) -> None:
         answer = client.get(github.url + path)
     assert answer.status_code == 404
     assert "That did not work" in answer.text
+
+
+def test_a_maintainer_writes_the_bots_file_and_switches_suggestions_on(
+    github: Sandbox, page: Page
+) -> None:
+    page.goto("/lantern-works/emberfall/settings")
+    page.get_by_label("triora.yml").fill("dry_run: true")
+    page.get_by_role("button", name="Commit file").click()
+    expect(page.get_by_label("triora.yml")).to_have_value("dry_run: true")
+    page.get_by_role("button", name="Switch suggestions on").click()
+    expect(page.get_by_role("button", name="Switch suggestions off")).to_be_visible()
+    stored = github.rest("GET", f"{REPO}/contents/.github/triora.yml")
+    assert base64.b64decode(stored["content"]) == b"dry_run: true"
+    assert github.rest("GET", f"{REPO}/issues/1/suggestions") == []

@@ -14,7 +14,7 @@ from sse_starlette import EventSourceResponse
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from deploy.sandbox.pages import forms, look, views
+from deploy.sandbox.pages import forms, look, settings, views
 from deploy.sandbox.pages.markdown import render as markdown
 from deploy.sandbox.pages.visitor import SameOrigin, Visitor
 from deploy.sandbox.rest.faults import Kind
@@ -66,7 +66,13 @@ def attach(application: FastAPI, standin: StandIn) -> None:
     application.add_middleware(SameOrigin)
     application.mount("/_sandbox/static", StaticFiles(directory=HERE / "static"))
     # Forms first: /{owner}/{name} below would swallow their paths.
-    for routes in (_plumbing(standin), _machinery(site), forms.router(standin), _issues(site)):
+    for routes in (
+        _plumbing(standin),
+        _machinery(site),
+        forms.router(standin),
+        settings.router(site),
+        _issues(site),
+    ):
         application.include_router(routes)
 
     @application.exception_handler(HTTPException)
