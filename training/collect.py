@@ -127,10 +127,23 @@ def state_path(out: Path) -> Path:
     return out.with_name(out.name + ".state.json")
 
 
-def _state(out: Path, repositories: Sequence[str], limit: int, clock: Clock) -> State:
+def state_of(out: Path) -> State | None:
+    """How far a collection has come; None if there is none. ConfigProblem if that is damaged."""
     path = state_path(out)
-    wanted = State(repositories=tuple(repositories), limit=limit, until=clock.now())
     if not path.exists():
+        return None
+    try:
+        return State.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise ConfigProblem(
+            f"{path} is damaged: remove it and {out.name}, then begin anew"
+        ) from error
+
+
+def _state(out: Path, repositories: Sequence[str], limit: int, clock: Clock) -> State:
+    wanted = State(repositories=tuple(repositories), limit=limit, until=clock.now())
+    found = state_of(out)
+    if found is None:
         if out.exists():
             raise ConfigProblem(
                 f"{out} is there already and was not collected by this command: choose another file"
@@ -138,12 +151,6 @@ def _state(out: Path, repositories: Sequence[str], limit: int, clock: Clock) -> 
         out.parent.mkdir(parents=True, exist_ok=True)
         _write_state(out, wanted)
         return wanted
-    try:
-        found = State.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise ConfigProblem(
-            f"{path} is damaged: remove it and {out.name}, then begin anew"
-        ) from error
     if (found.repositories, found.limit) != (wanted.repositories, wanted.limit):
         raise ConfigProblem(
             f"{out} was begun for {' '.join(found.repositories)} --limit {found.limit}: resume "

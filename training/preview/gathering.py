@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +19,9 @@ from app.github.history import History
 from app.github.models import RepositoryLabel
 from training import collect, dataset
 from training.example import Example
+
+# What was collected whole is used again for so long; what was not is gone on with at any time.
+KEPT = timedelta(days=1)
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -53,7 +56,8 @@ def from_github(
 ) -> Gathered:
     """Collect the newest `limit` issues into `folder`, or go on where a run before stopped.
 
-    What was collected whole is used again unless `fresh`. ConfigProblem names what GitHub refuses.
+    What was collected whole is used again for a day, unless `fresh`. ConfigProblem names what
+    GitHub refuses.
     """
     clock = clock or collect.real_clock()
     try:
@@ -62,7 +66,7 @@ def from_github(
         if not facts.has_issues:
             raise ConfigProblem(f"{repository} has its issues switched off")
         labels = collect.patiently(partial(history.labels, repository), clock)
-        file = _file(folder, repository, limit, fresh)
+        file = _file(folder, repository, limit, clock.now(), fresh)
         collect.collect(
             lambda _: history,
             [repository],
@@ -112,18 +116,19 @@ def _used(examples: Sequence[Example]) -> Counter[str]:
     )
 
 
-def _file(folder: Path, repository: str, limit: int, fresh: bool) -> Path:
+def _file(folder: Path, repository: str, limit: int, now: datetime, fresh: bool) -> Path:
     """Where the rows go: readable for this user alone, since the repository may be private."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     file = folder / f"{repository.replace('/', '--').casefold()}-{limit}.jsonl"
-    state = collect.state_path(file)
-    if fresh:
+    kept = collect.state_of(file)
+    if kept is None and not fresh:
+        return file
+    if fresh or (kept is not None and kept.finished and now - kept.until > KEPT):
         file.unlink(missing_ok=True)
-        state.unlink(missing_ok=True)
-    elif state.exists():
-        kept = json.loads(state.read_bytes())
-        log.info("preview.collected_before", at=kept.get("until"), whole=kept.get("finished"))
+        collect.state_path(file).unlink(missing_ok=True)
+    elif kept is not None:
+        log.info("preview.collected_before", until=kept.until.isoformat(), whole=kept.finished)
     return file
 
 

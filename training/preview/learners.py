@@ -4,6 +4,7 @@ Candidates: words (TF-IDF with logistic regression), the model as it is (only ca
 (logistic regression on the model's hidden state and its scores), and the mean of words and head.
 Each is fitted on the older issues; the choice is made there too, by 5-fold cross-validation with
 near-duplicates in one fold, so that the newest issues decide nothing but the figures.
+Means are of logarithms, calibrated afterwards.
 """
 
 from __future__ import annotations
@@ -211,17 +212,27 @@ def _mean(parts: Sequence[Floats]) -> Floats:
 
 
 def _calibration(crossed: Floats, targets: Floats) -> Callable[[Floats], Floats]:
-    """Temperature and a bias an answer, fitted as the serving model's are."""
-    import torch  # noqa: PLC0415 - slow to import
+    """Temperature and a bias an answer, with the light pull of `worker.model.calibration.fit`.
 
-    from worker.model import calibration  # noqa: PLC0415
+    Fitted here with SciPy, so that learning from words alone does not wait for torch.
+    """
+    from scipy.optimize import minimize  # noqa: PLC0415 - slow to import
 
-    rows, labels, _ = _unfold(targets)
-    names = [str(i) for i in range(targets.shape[1])]
-    logs = torch.from_numpy(np.log(np.maximum(crossed[rows], 1e-6)))
-    found = calibration.fit(logs, torch.from_numpy(labels), names)
-    bias = np.array([found.bias[name] for name in names])
-    return lambda p: _softmax(np.log(np.maximum(p, 1e-6)) / found.temperature + bias)
+    logs = np.log(np.maximum(crossed, 1e-6))
+    weight = targets.sum()
+
+    def loss(parameters: Floats) -> tuple[float, Floats]:
+        heat, bias = parameters[0], parameters[1:]
+        scaled = logs / np.exp(heat)
+        p = _softmax(scaled + bias)
+        off = targets.sum(axis=1, keepdims=True) * p - targets
+        value = -(targets * np.log(np.maximum(p, 1e-12))).sum() + (parameters**2).sum() / 2
+        slope = np.concatenate([[-(off * scaled).sum()], off.sum(axis=0)]) + parameters
+        return float(value / weight), slope / weight
+
+    found = minimize(loss, np.zeros(1 + logs.shape[1]), jac=True, method="L-BFGS-B").x
+    heat, bias = float(np.exp(found[0])), found[1:]
+    return lambda p: _softmax(np.log(np.maximum(p, 1e-6)) / heat + bias)
 
 
 def _softmax(logs: Floats) -> Floats:

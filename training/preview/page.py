@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from training.preview.figures import DimensionFigures, Point, Preview
+from training.preview.figures import DimensionFigures, Point, Preview, Recent
 
 TEMPLATES = Path(__file__).parent / "templates"
 _VERDICTS = {"right": 1, "wrong": 0, "unlabelled": 2, "unknown": 3}
@@ -26,8 +27,10 @@ def render(preview: Preview) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(pct=percent, range=interval, day=lambda moment: f"{moment:%Y-%m-%d}")
-    environment.globals.update(cell=cell, beats=beats)
+    environment.filters.update(
+        pct=percent, range=interval, day=lambda moment: f"{moment:%Y-%m-%d}", chance=chance
+    )
+    environment.globals.update(cell=cell, beats=beats, tally=tally)
     return environment.get_template("preview.html").render(
         p=preview,
         measured=[d for d in preview.dimensions if d.lacking is None],
@@ -40,6 +43,22 @@ def render(preview: Preview) -> str:
 def percent(value: float | None) -> str:
     """`91.4 %`; a dash where there is none."""
     return "–" if value is None else f"{100 * value:.0f} %"
+
+
+def chance(p: float) -> str:
+    """A probability; never as sure as 0 or 100 %."""
+    if p > 0.99:
+        return "> 99 %"
+    return f"{100 * p:.0f} %" if p >= 0.01 else "< 1 %"
+
+
+def tally(recent: Sequence[Recent], dimension: str) -> dict[str, int]:
+    """What became of a dimension on these issues."""
+    found = dict.fromkeys(("right", "wrong", "open", "nothing"), 0)
+    for would in (w for r in recent for w in r.would if w.dimension == dimension):
+        kind = would.verdict if would.verdict in ("right", "wrong") else "open"
+        found["nothing" if would.answer is None else kind] += 1
+    return found
 
 
 def interval(low: float | None, high: float | None) -> str:

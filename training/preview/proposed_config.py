@@ -24,7 +24,7 @@ def propose(
     """YAML that `repository_config.parse` takes; ConfigProblem if it does not, with its words."""
     used = {m.name: m.issues for m in meanings}
     told = {m.name: m.description for m in meanings}
-    own, ours = _keep_apart(dimensions, used)
+    own, ours, gone = _keep_apart(dimensions)
     lines = [
         "# Proposed by `triora preview` from this repository's own history.",
         "dry_run: true  # decides and records, writes nothing: remove this line to begin",
@@ -33,38 +33,52 @@ def propose(
     ]
     taken: set[str] = set()
     for dimension in taxonomy.dimensions:
-        lines += _ours(dimension, ours.get(dimension.name), used, taken, taxonomy)
+        why = gone.get(dimension.name, "no labels here to measure it by")
+        lines += _ours(dimension, ours.get(dimension.name), used, taken, taxonomy, why)
     for figures in own:
         lines += _own(figures, used, told, taken)
+    lines += [f"# {_plain(d.name)}: {gone[d.name]}" for d in dimensions if d.own and d.name in gone]
     text = "\n".join(lines) + "\n"
     repository_config.parse(text)
     return text
 
 
 def _keep_apart(
-    dimensions: Sequence[DimensionFigures], used: Mapping[str, int]
-) -> tuple[list[DimensionFigures], dict[str, DimensionFigures]]:
-    """A GitHub label stands for one answer only: of two dimensions that share some, one goes."""
+    dimensions: Sequence[DimensionFigures],
+) -> tuple[list[DimensionFigures], dict[str, DimensionFigures], dict[str, str]]:
+    """Own dimensions, ours, and why others are left out.
+
+    A GitHub label stands for one answer only, so of two dimensions that share some one goes.
+    """
     measured = [d for d in dimensions if d.lacking is None]
     ours = {d.name: d for d in measured if not d.own}
-    own = []
+    own: list[DimensionFigures] = []
+    gone: dict[str, str] = {}
     for candidate in (d for d in measured if d.own):
         names = _names(candidate)
         rivals = [d for d in ours.values() if _names(d) & names]
-        if any(_worth(rival) > _worth(candidate) for rival in rivals):
+        better = next((d for d in rivals if _worth(d) >= _worth(candidate)), None)
+        if better is not None:
+            gone[candidate.name] = f"{better.name} asks the same, and better"
+            continue
+        if all(label.threshold is None for label in candidate.labels):
+            gone[candidate.name] = "no label was sure enough on the older issues"
             continue
         for rival in rivals:
             del ours[rival.name]
+            gone[rival.name] = f"{_plain(candidate.name)} asks the same, and better"
         own.append(candidate)
-    return own, ours
+    return own, ours, gone
 
 
 def _names(figures: DimensionFigures) -> set[str]:
     return {name.casefold() for label in figures.labels for name in label.github}
 
 
-def _worth(figures: DimensionFigures) -> int:
-    return figures.proposed.right if figures.proposed else 0
+def _worth(figures: DimensionFigures) -> tuple[int, float]:
+    """Right labels at the proposed thresholds, then right answers without any."""
+    right = figures.proposed.right if figures.proposed else 0
+    return right, max((e.accuracy.value or 0.0 for e in figures.entrants if e.chosen), default=0.0)
 
 
 def _ours(
@@ -73,6 +87,7 @@ def _ours(
     used: Mapping[str, int],
     taken: set[str],
     taxonomy: Taxonomy,
+    why: str,
 ) -> list[str]:
     known = {label.name: label for label in figures.labels} if figures else {}
     chosen = {
@@ -86,7 +101,7 @@ def _ours(
             return []
         return [
             f"  {dimension.name}:",
-            "    written: false  # no labels here to measure it by: scored, never written",
+            f"    written: false  # {why}: scored, never written",
         ]
     lines = [f"  {dimension.name}:"]
     if not dimension.written:

@@ -39,7 +39,7 @@ PLATFORMS = ("windows", "linux", "macos", "android")
 
 
 def names_of(labels: Mapping[str, str], text: str, chance: random.Random) -> list[str]:
-    """GitHub labels for a report's answers, a platform its text names, and what is done about it."""
+    """GitHub labels for a report: its answers, a platform it names, and what is done about it."""
     found = [
         chance.choice(NAMES[dimension][answer])
         for dimension, answer in labels.items()

@@ -52,6 +52,8 @@
       fill(box.querySelector("[data-say=coverage]"), share(written.length, total));
       box.querySelector("[data-say=n]").textContent =
         right + " of " + written.length + " right, of " + total + " issues";
+      box.querySelector("[data-say=at]").textContent = own.checked
+        ? "the proposed thresholds" : "a threshold of " + pct(at);
       d.labels.forEach(function (name, i) {
         const row = box.querySelector('[data-label="' + i + '"]');
         const mine = written.filter(a => a[0] === i);
@@ -67,6 +69,7 @@
     }
     slider.addEventListener("input", show);
     own.addEventListener("change", show);
+    own.checked = d.thresholds.some(t => t !== null);
     box.querySelector(".slider").hidden = false;
     show();
   });
