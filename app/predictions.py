@@ -24,9 +24,14 @@ from app.db.tables import (
 
 
 class Answer(BaseModel):
-    """One dimension: probability per label, and the decision with its reason."""
+    """One dimension: the model's probability per label, and the decision with its reason.
+
+    `shifted` is what the repository's memory of corrections made of the probabilities, where it had
+    anything to say: then the decision was made on it.
+    """
 
     probabilities: dict[str, float]
+    shifted: dict[str, float] | None = None
     action: str
     labels: list[str]
     reason: str
@@ -139,6 +144,7 @@ def _answers(session: Session, repository: str | None) -> dict[int, Answered]:
         )
         dimensions[prediction.dimension] = Answer(
             probabilities=prediction.scores,
+            shifted=decision.scores if decision else None,
             action=decision.action if decision else "none",
             labels=decision.labels if decision else [],
             reason=decision.reason if decision else "not written",

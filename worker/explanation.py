@@ -89,14 +89,17 @@ def _row(
     application: Application | None,
     thresholds: Thresholds | None,
 ) -> str:
-    ordered = sorted(prediction.scores.items(), key=lambda item: -item[1])
+    shifted = decision.scores if decision is not None else None
+    ordered = sorted((shifted or prediction.scores).items(), key=lambda item: -item[1])
     best, likely = ordered[0]
+    # Both are shown where corrections have moved it: what was decided on, and the model's own.
+    own = f" (without corrections {_percent(prediction.scores.get(best, 0.0))})" if shifted else ""
     others = ", ".join(f"{name} {_percent(p)}" for name, p in ordered[1 : 1 + RUNNERS_UP])
     needed = _needed(dimension, best, thresholds)
     cells = (
         dimension.called,
         f"**{best}** (then {others})",
-        _percent(likely),
+        f"{_percent(likely)}{own}",
         needed,
         _outcome(dimension, decision, application),
     )

@@ -14,7 +14,7 @@ from app.core.taxonomy import Taxonomy
 from app.db import configs, snapshots, work
 from app.db.learning import RepositoryConfig
 from app.db.session import Database
-from app.db.tables import IssueSnapshot, Prediction
+from app.db.tables import Decision, IssueSnapshot, Prediction
 from app.github.client import InstallationClient
 from worker import house
 from worker.config_reading import refresh
@@ -78,11 +78,16 @@ def _decide_again(session: Session, job: Job) -> None:
 
 
 def chances(session: Session, job: Job) -> dict[str, dict[str, float]]:
-    """Dimension -> label -> probability, as stored when the job was decided."""
-    rows = session.scalars(
-        select(Prediction).where(
+    """Dimension -> label -> the probability that was decided on."""
+    rows = session.execute(
+        select(Prediction, Decision)
+        .outerjoin(Decision, Decision.prediction_id == Prediction.id)
+        .where(
             Prediction.snapshot_id == job.snapshot.id,
             Prediction.model_version == job.row.model_version,
         )
     )
-    return {row.dimension: row.scores for row in rows}
+    return {
+        prediction.dimension: (decision and decision.scores) or prediction.scores
+        for prediction, decision in rows
+    }

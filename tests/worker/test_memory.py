@@ -17,7 +17,9 @@ from app.db import configs, memories
 from app.db.clock import from_now
 from app.db.learning import Correction, MemoryVector, RepositoryConfig
 from app.db.tables import Application, Decision, IssueSnapshot, Prediction, State
+from app.predictions import latest
 from tests.worker.conftest import T0, Store
+from worker import explanation
 from worker.memory import READ_AGAIN, Memory, Place
 from worker.model.query import Answer, Query
 from worker.triage import Triage
@@ -146,6 +148,21 @@ def test_a_correction_shifts_the_next_decision_and_leaves_the_prediction(store, 
             select(Decision.scores).join(Prediction).where(Prediction.dimension == "component")
         ).all()
     assert set(components) == {None}
+
+
+def test_explain_and_predictions_show_both_probabilities(small, settings):
+    triage = triage_of(small, settings)
+    taught(small, triage)
+    triaged(small, triage, 101, "alpha again")
+    with small.database.reading() as session:
+        said = explanation.explain(session, 1, 101, configs.in_force(session, 1))
+        (line,) = [line for line in latest(session) if line.number == 101]
+    assert "**low**" in said
+    assert "(without corrections 18 %)" in said
+    answer = line.dimensions["severity"]
+    assert answer.probabilities["low"] == pytest.approx(0.55 / 3)
+    assert answer.shifted["low"] > 0.5
+    assert line.dimensions["component"].shifted is None
 
 
 def test_issues_unlike_the_corrected_ones_keep_their_labels(small, settings):
