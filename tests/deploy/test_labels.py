@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -149,3 +151,37 @@ def test_without_the_preview_a_suggestion_is_a_plain_label(
     wanted = {"labels": [{"name": "bug", "suggest": True}]}
     call(github, "POST", labels_of_issue, token, json=wanted)
     assert github.labels(1) == ["bug"]
+
+
+def test_deleting_a_label_tells_of_each_issue_without_naming_it(
+    github: Sandbox, repository: str
+) -> None:
+    sent: list[Any] = []
+    github.hook(url="http://127.0.0.1:1/")
+    github.standin.hooks.observers.append(sent.append)
+    github.rest("POST", f"/repos/{repository}/labels", json={"name": "gone", "color": "0" * 6})
+    number = github.open_issue(labels=["gone"], by="mara", repository=repository)["number"]
+    before = len(sent)
+    github.delete_label("gone", repository=repository)
+    assert [(d.event, d.action) for d in sent[before:]] == [
+        ("issues", "unlabeled"),
+        ("label", "deleted"),
+    ]
+    assert "label" not in json.loads(sent[before].payload)
+    assert [e["event"] for e in github.events(number, repository)] == ["labeled"]
+
+
+def test_another_app_acts_as_itself_or_in_a_persons_name(github: Sandbox, repository: str) -> None:
+    number = github.open_issue(repository=repository)["number"]
+    github.relay(number, repository=repository, add=["a"])
+    github.relay(number, repository=repository, by="tom", add=["b"], remove=["a"], close=True)
+    found = [
+        (e["event"], e["actor"]["login"], e["performed_via_github_app"]["slug"])
+        for e in github.events(number, repository)
+    ]
+    assert found == [
+        ("labeled", "board-sync[bot]", "board-sync"),
+        ("unlabeled", "tom", "board-sync"),
+        ("labeled", "tom", "board-sync"),
+        ("closed", "tom", "board-sync"),
+    ]
