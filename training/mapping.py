@@ -9,7 +9,7 @@
     [prefer]                                  # several labels disagree: the first named wins
     severity = ["critical", "high"]
 
-    [dimensions.platform]                     # a question of the repository's own
+    [dimensions.platform]                     # a question of the repository's own, for a preview
     question = "Which platform is it about?"
     exclusive = false                         # an issue may carry several of its labels
 
@@ -130,6 +130,9 @@ def _answers(
         meaning = known.get(label.name.casefold())
         (mapped.unknown if meaning is None else mapped.used)[label.name] += 1
         for dimension, answer in (meaning or {}).items():
+            # Training rows answer the taxonomy's questions alone.
+            if dimension in mapping.dimensions:
+                continue
             said.setdefault(dimension, {}).setdefault(answer, label)
     found = {}
     for dimension, answers in said.items():

@@ -174,6 +174,32 @@ def test_what_was_collected_is_kept_for_its_owner_alone_and_used_again(
     assert [e.title for e in later.examples] == ["second", "first"]
 
 
+def test_a_rate_limit_met_before_the_first_issue_is_waited_out(
+    github: Sandbox, repository: str, tmp_path: Path
+) -> None:
+    github.open_issue("patience", repository=repository)
+    token = github.token_of("rita")
+    github.limit(exhaust_seconds=1800)
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        github.clear_faults()
+
+    found = from_github(
+        lambda: History.with_token(token, github.api_url),
+        repository,
+        tmp_path,
+        limit=5,
+        fresh=False,
+        web=github.api_url,
+        clock=Clock(now=lambda: datetime.now(UTC) + timedelta(seconds=2), sleep=sleep),
+    )
+    assert [e.title for e in found.examples] == ["patience"]
+    assert len(waits) == 1
+    assert waits[0] > 1700
+
+
 Change = Callable[[Sandbox, str], object]
 
 

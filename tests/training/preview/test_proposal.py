@@ -7,7 +7,9 @@ import pytest
 from app.core.errors import ConfigProblem
 from app.core.taxonomy import DEFAULT_TAXONOMY
 from app.github.models import RepositoryLabel
+from tests.training.rows import example
 from training import mapping
+from training.example import GitHubLabel
 from training.preview.mapping_file import check_names, dump
 from training.preview.proposal import Proposal, Role, propose
 
@@ -170,3 +172,11 @@ def test_an_own_question_may_not_take_the_name_of_one_of_ours(tmp_path: Path) ->
     )
     with pytest.raises(ConfigProblem, match="'severity' is in the taxonomy already"):
         mapping.load(path, DEFAULT_TAXONOMY)
+
+
+def test_training_rows_do_not_answer_questions_of_the_repositorys_own(tmp_path: Path) -> None:
+    made = proposal("topic:gui", "topic:core", "topic:audio").mapping("a/b")
+    assert made is not None
+    assert "topic" in made.dimensions
+    mapped = mapping.apply([example(github_labels=[GitHubLabel(name="topic:gui")])], [made])
+    assert {d: a.label for d, a in mapped.examples[0].labels.items()} == {"component": "ui"}
