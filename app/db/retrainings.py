@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.core.config_rules import RetrainingRule
 from app.db.clock import from_now
 from app.db.insertion import insert_new
-from app.db.learning import Correction, Retraining
+from app.db.learning import Change, Correction, Retraining
 from app.db.tables import Repository, State
 
 SCHEDULE = "schedule"
@@ -88,6 +88,8 @@ def waiting_news(session: Session) -> list[News]:
         .outerjoin(last, last.c.repository_id == Correction.repository_id)
         .where(
             Correction.quarantine.is_(None),
+            # Confirmations teach as well, but where nothing was wrong there is nothing to mend.
+            Correction.change != Change.CONFIRMED,
             Repository.removed_at.is_(None),
             Correction.repository_id.not_in(pending),
             (last.c.until.is_(None)) | (Correction.happened_at > last.c.until),

@@ -59,7 +59,12 @@ def make(
         _train(plan, folder, active, parent, settings)
     holdout = plans.rows(folder, plan, "holdout")
     new = _said(plan, adapter, holdout, settings)
-    old = _said(plan, active, holdout, settings)
+    try:
+        old = _said(plan, active, holdout, settings)
+    except ArtifactMismatch as error:
+        # Made for other labels than the repository has now: it does not serve, the base model does.
+        log.warning("active.unfit", reason=str(error))
+        parent, old = None, _said(plan, None, holdout, settings)
     verdict = judge(new, old, plan.taxonomy, rules)
     return Candidate(adapter, _describe(plan, folder, parent, new, old, verdict), verdict)
 
@@ -97,14 +102,9 @@ def _active_folder(plan: Plan, settings: Settings, store: ModelStore) -> Path | 
 def _said(
     plan: Plan, adapter: Path | None, holdout: Sequence[Example], settings: Settings
 ) -> list[Prediction]:
-    """What serving with `adapter` says; one for other labels than the plan's does not serve."""
+    """What serving with `adapter`, or with the base model, says of the holdout."""
     chosen = settings.model_copy(update={"adapter": str(adapter) if adapter else NO_ADAPTER})
-    try:
-        scorer = build_scorer(chosen, plan.taxonomy)
-    except ArtifactMismatch:
-        if adapter is None or adapter.name == ADAPTER:
-            raise
-        return _said(plan, None, holdout, settings)
+    scorer = build_scorer(chosen, plan.taxonomy)
     scores = scorer.score([example.text for example in holdout], plan.taxonomy)
     # A prediction keeps no word of a report: figures and cards are made of them.
     return [

@@ -24,7 +24,7 @@ LEARNED = "learned"
 
 
 class TooLittle(Exception):
-    """There is not enough to learn from and to judge by; `str` says how much there is."""
+    """There is not enough to learn from and to judge by; `str` says what there is."""
 
 
 def draw_up(
@@ -36,6 +36,8 @@ def draw_up(
 ) -> Plan:
     """The plan of `row`, saved in `folder`. TooLittle if nothing can come of it."""
     repository = session.get_one(Repository, row.repository_id)
+    if repository.removed_at is not None:
+        raise TooLittle("the App is no longer installed there")
     taxonomy = configs.in_force(session, repository.id).config.taxonomy
     active = models.active(session, repository.id)
     known = corrections.lessons(session, repository.id, until=row.until)
