@@ -21,6 +21,9 @@ from worker.config_reading import Place, Reading, refresh
 from worker.problem_issue import Board, Notice, told
 from worker.rounds import Errand, Rounds
 
+# Requests an hour that looking for files that are not there may cost an installation; GitHub gives
+# it 5000 at least.
+LOOKS_AN_HOUR = 500
 # Noted before the first word to GitHub: should the answer get lost, the issue is looked for.
 _BEGUN = "begun"
 
@@ -50,7 +53,8 @@ class Configuration:
         self.changed += refresh(self.database, client, errand.repository)
         self._report(client, errand)
         with self.database.transaction() as session:
-            until = session.scalar(select(from_now(self.settings.config_seconds)))
+            seconds = _interval(session, errand.repository, self.settings.config_seconds)
+            until = session.scalar(select(from_now(seconds)))
             work.release(session, errand.row, until=until)
 
     def _report(self, client: InstallationClient, errand: Errand[RepositoryConfig]) -> None:
@@ -99,6 +103,27 @@ class Configuration:
         with self.database.transaction() as session:
             if not work.may_act(session, errand.row, self.settings.lease_seconds):
                 raise LeaseLost
+
+
+def _interval(session: Session, repository: Repository, usual: float) -> float:
+    """Seconds until the next reading.
+
+    A file that is there and did not change costs nothing. That there is none costs a request each
+    time, and most repositories of a large installation have none: together they may take a small
+    share of its hour. Whatever is used is read right then, so only reports of mistakes come later.
+    """
+    row = session.get_one(RepositoryConfig, repository.id)
+    places = (row.sources.get("repository"), row.sources.get("owner"))
+    absent = sum(not Place.of(place).etag for place in places)
+    covered = session.scalar(
+        select(func.count())
+        .select_from(Repository)
+        .where(
+            Repository.installation_id == repository.installation_id,
+            Repository.removed_at.is_(None),
+        )
+    )
+    return max(usual, (covered or 0) * absent * 3600 / LOOKS_AN_HOUR)
 
 
 def _tells_owners(session: Session, repository: Repository) -> bool:

@@ -53,6 +53,20 @@ def test_it_is_read_every_few_minutes(house):
     assert (row.state, row.attempts, row.lease_token) == (State.PENDING, 0, None)
 
 
+def test_many_repositories_without_a_file_do_not_spend_the_rate_limit(house, owners):
+    for number in range(1, 100):
+        house.store.repository(number, house.github.installation_id, f"lantern-works/{number}")
+        house.store.change(RepositoryConfig, number, state=State.DONE)
+    house.read()
+    wait = (house.row.due_at - datetime.now(UTC)).total_seconds()
+    assert 1400 < wait <= 1440
+    # A file that is there costs nothing.
+    house.write("comment: true")
+    house.write("comment: true", owners)
+    house.read()
+    assert (house.row.due_at - datetime.now(UTC)).total_seconds() <= 300
+
+
 def test_the_last_good_configuration_stays_in_force(house):
     house.write("comment: true")
     house.read()
