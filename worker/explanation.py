@@ -8,16 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core.commands import quoted
-from app.core.decision import Action, Thresholds
+from app.core.decision import Action
 from app.core.taxonomy import Dimension
 from app.db import words
 from app.db.configs import InForce
-from app.db.learning import Correction, ModelVersion
+from app.db.learning import Correction
 from app.db.tables import Application, Decision, IssueSnapshot, Prediction
 from worker.nearest import nearest
 
@@ -46,9 +45,8 @@ def explain(session: Session, repository_id: int, number: int, force: InForce) -
             Application.snapshot_id == snapshot.id, Application.model_version == version
         )
     )
-    thresholds = _thresholds(session, version, force)
     rows = [
-        _row(dimension, *spoken[dimension.name], application, thresholds)
+        _row(dimension, *spoken[dimension.name], application)
         for dimension in force.config.taxonomy.dimensions
         if dimension.name in spoken
     ]
@@ -87,7 +85,6 @@ def _row(
     prediction: Prediction,
     decision: Decision | None,
     application: Application | None,
-    thresholds: Thresholds | None,
 ) -> str:
     shifted = decision.scores if decision is not None else None
     ordered = sorted((shifted or prediction.scores).items(), key=lambda item: -item[1])
@@ -95,21 +92,15 @@ def _row(
     # Both are shown where corrections have moved it: what was decided on, and the model's own.
     own = f" (without corrections {_percent(prediction.scores.get(best, 0.0))})" if shifted else ""
     others = ", ".join(f"{name} {_percent(p)}" for name, p in ordered[1 : 1 + RUNNERS_UP])
-    needed = _needed(dimension, best, thresholds)
+    threshold = decision.threshold if decision is not None else None
     cells = (
         dimension.called,
         f"**{best}** (then {others})",
         f"{_percent(likely)}{own}",
-        needed,
+        _percent(threshold) if threshold is not None else "–",
         _outcome(dimension, decision, application),
     )
     return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
-
-
-def _needed(dimension: Dimension, label: str, thresholds: Thresholds | None) -> str:
-    if not dimension.written or thresholds is None:
-        return "–"
-    return _percent(thresholds.of(dimension.name, label))
 
 
 def _outcome(
@@ -127,17 +118,6 @@ def _outcome(
     if application is not None and ours.intersection(application.undone or ()):
         return f"{said}; taken back since"
     return said
-
-
-def _thresholds(session: Session, version: str, force: InForce) -> Thresholds | None:
-    """What is needed for a label here, as far as the model's manifest is on record."""
-    stored = session.scalar(select(ModelVersion.manifest).where(ModelVersion.version == version))
-    try:
-        own = Thresholds.model_validate((stored or {})["thresholds"])
-        return force.config.thresholds(own)
-    except (KeyError, ValidationError):
-        # A manifest of another time; its figures would be a guess.
-        return None
 
 
 def _corrected(session: Session, repository_id: int, number: int) -> list[str]:

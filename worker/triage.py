@@ -16,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core.decision import Decision as Decided
-from app.core.decision import Scores, decide
+from app.core.decision import Scores, Thresholds, decide
 from app.core.errors import TriageError
 from app.core.repository_config import Config
 from app.core.settings import Settings
@@ -200,7 +200,7 @@ class Triage:
             author=case.row.author,
             title=case.row.title,
         )
-        _store_decisions(session, predictions, decisions, shifted)
+        _store_decisions(session, predictions, decisions, shifted, thresholds)
         carry = house.carry(case.config, case.taxonomy, decisions)
         _store_application(session, case.row, answer.version, carry, run_id)
         log.info(
@@ -291,6 +291,7 @@ def _store_decisions(
     predictions: Sequence[Prediction],
     decisions: Sequence[Decided],
     shifted: Scores,
+    thresholds: Thresholds,
 ) -> None:
     by_dimension: Mapping[str, Prediction] = {p.dimension: p for p in predictions}
     stored = {
@@ -309,6 +310,9 @@ def _store_decisions(
         decision.reason = str(decided.reason)
         by_memory = shifted.get(decided.dimension)
         decision.scores = dict(by_memory) if by_memory is not None else None
+        scores = by_memory if by_memory is not None else prediction.scores
+        likeliest = max(scores, key=lambda name: scores[name])
+        decision.threshold = thresholds.of(decided.dimension, likeliest)
         session.add(decision)
 
 

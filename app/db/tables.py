@@ -197,7 +197,8 @@ class Decision(Base):
     """What was decided on a Prediction: apply, suggest or abstain, and why.
 
     `scores` are the label probabilities it was decided on, where the repository's memory of
-    corrections had shifted the Prediction's; None where they are the Prediction's own.
+    corrections had shifted the Prediction's; None where they are the Prediction's own. `threshold`
+    is what its likeliest label needed to be written.
     """
 
     __tablename__ = "decision"
@@ -209,6 +210,7 @@ class Decision(Base):
     labels: Mapped[list[str]]
     reason: Mapped[str] = mapped_column(String(100))
     scores: Mapped[dict[str, Any] | None]
+    threshold: Mapped[float | None]
     created_at: Mapped[datetime]
 
 

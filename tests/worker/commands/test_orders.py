@@ -2,10 +2,8 @@
 
 import pytest
 
-from app.core.decision import Thresholds
 from app.db import configs, words
-from app.db.clock import from_now
-from app.db.learning import Command, ModelVersion
+from app.db.learning import Command
 from app.db.tables import Application, IssueSnapshot
 from tests.worker.labelling.journal import HIGH, LOW, UI
 
@@ -21,21 +19,6 @@ def waiting(desk):
     """Texts of the issue that wait to be scored."""
     rows = desk.store.rows(IssueSnapshot, IssueSnapshot.state == "pending")
     return [(row.title, row.run_id) for row in rows]
-
-
-def know_version(desk, version, thresholds):
-    with desk.store.database.transaction() as session:
-        manifest = {"thresholds": thresholds.model_dump()}
-        session.add(
-            ModelVersion(
-                version=version,
-                state="active",
-                uri="x",
-                digest="0" * 64,
-                manifest=manifest,
-                created_at=from_now(),
-            )
-        )
 
 
 def test_pause_and_resume_hold_for_the_repository(desk):
@@ -118,12 +101,11 @@ def test_explain_is_one_comment_that_says_why_and_is_edited_in_place(desk):
     desk.github.edit_issue(desk.number, title="A high wall", repository=desk.repository)
     desk.tell("/triage rerun")
     desk.triage()
-    know_version(desk, "words-1", Thresholds(default=0.6))
     said = desk.comment("/triage explain")
     desk.commanding.run_batch()
     (reply,) = desk.replies()
     assert "`words-1`" in reply
-    assert "| severity | **high** (then critical 3 %, medium 3 %) | 90 % | 60 % |" in reply
+    assert "| severity | **high** (then critical 3 %, medium 3 %) | 90 % | 50 % |" in reply
     assert "labelled: confident" in reply
     assert "not labelled: below threshold" in reply
     assert desk.reactions(said) == ["+1"]

@@ -267,6 +267,7 @@ def upgrade() -> None:
         unique=False,
     )
     op.add_column("decision", sa.Column("scores", JSON, nullable=True))
+    op.add_column("decision", sa.Column("threshold", sa.Float(), nullable=True))
     op.add_column("application", sa.Column("undone", JSON, nullable=True))
     op.add_column("application", sa.Column("suggested", JSON, nullable=True))
     op.add_column("application", sa.Column("proposed", JSON, nullable=True))
@@ -289,6 +290,7 @@ def downgrade() -> None:
     op.drop_column("application", "suggested")
     op.drop_column("application", "proposed")
     op.drop_column("application", "config")
+    op.drop_column("decision", "threshold")
     op.drop_column("decision", "scores")
     op.drop_index("ix_memory_vector_newest", table_name="memory_vector")
     op.drop_table("memory_vector")
