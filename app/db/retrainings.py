@@ -10,9 +10,10 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.core.config_rules import RetrainingRule
+from app.core.corrections import Change
 from app.db.clock import from_now
 from app.db.insertion import insert_new
-from app.db.learning import Change, Correction, Retraining
+from app.db.learning import Correction, Retraining
 from app.db.tables import Repository, State
 
 SCHEDULE = "schedule"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from app.core.corrections import Change
 from app.core.text import IssueText
 from app.db.clock import from_now
-from app.db.learning import Change, Correction
+from app.db.learning import Correction
 from app.db.session import Database
 from app.db.tables import Installation, IssueSnapshot, Repository, State
 from tests.training.rows import distinct, example

@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import update
 
 from app.core.config_rules import RetrainingRule
+from app.core.corrections import Change
 from app.db import retrainings, work
 from app.db.clock import from_now
-from app.db.learning import Change, Correction, Retraining
+from app.db.learning import Correction, Retraining
 from app.db.tables import Installation, Repository
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
