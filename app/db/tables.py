@@ -14,6 +14,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     DateTime,
+    Float,
     ForeignKey,
     Index,
     MetaData,
@@ -210,7 +211,7 @@ class Decision(Base):
     labels: Mapped[list[str]]
     reason: Mapped[str] = mapped_column(String(100))
     scores: Mapped[dict[str, Any] | None]
-    threshold: Mapped[float | None]
+    threshold: Mapped[float | None] = mapped_column(Float)
     created_at: Mapped[datetime]
 
 
