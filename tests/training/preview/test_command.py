@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from tests.training.preview import world
 from tests.training.preview.history import NOISE, TELLING, reports
 from training import dataset
 from training.collect import Clock
+from training.commands.preview import preview
 from training.preview.gathering import Gathered, from_file, from_github
 
 
@@ -87,7 +89,11 @@ def run(
 
 
 def test_a_reader_gets_a_page_and_figures_and_github_gets_no_write(
-    github: Sandbox, repository: str, tmp_path: Path
+    github: Sandbox,
+    repository: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     world.seed(github, repository, tales(64))  # type: ignore[arg-type]
     before = len(github.requests())
@@ -114,44 +120,62 @@ def test_a_reader_gets_a_page_and_figures_and_github_gets_no_write(
     text = (tmp_path / "mapping.toml").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if not line.startswith('"crash"')]
     (tmp_path / "mapping.toml").write_text("\n".join(lines), encoding="utf-8")
-    again = run(
-        github, tmp_path, repository, "--token-env", "READER", "--no-model", "--json",
-        "--mapping", "mapping.toml",
-    )  # fmt: skip
-    assert again.returncode == 0, again.stderr
-    severity = next(d for d in json.loads(again.stdout)["dimensions"] if d["name"] == "severity")
+    capsys.readouterr()
+    here(github, tmp_path, monkeypatch, repository, mapping=tmp_path / "mapping.toml", json=True)
+    again = json.loads(capsys.readouterr().out)
+    severity = next(d for d in again["dimensions"] if d["name"] == "severity")
     assert "older issues carry an answer; 30 are needed" in severity["lacking"]
     timelines = [x for x in github.requests() if x["route"].endswith("/timeline")]
     assert len(timelines) == 64
 
 
-def test_mistakes_are_one_line_that_says_what_to_do(
-    github: Sandbox, repository: str, tmp_path: Path
+def here(
+    github: Sandbox,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    repository: str,
+    token_env: str = "READER",
+    **options: Any,
 ) -> None:
-    (tmp_path / "wrong.toml").write_text(
+    """The command in this process, which has imported everything already."""
+    monkeypatch.setenv("READER", github.token_of("rita"))
+    monkeypatch.setenv("TRIORA_GITHUB_API_URL", github.api_url)
+    monkeypatch.setenv("TRIORA_DATA_DIR", str(folder / "data"))
+    wanted = {"out": folder / "preview.html", "no_model": True, **options}
+    preview(repository, token_env, **wanted)
+
+
+def test_mistakes_are_told_and_no_page_is_written(
+    github: Sandbox, repository: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text(
         f'repositories = ["{repository}"]\n[labels]\ncrsh = {{ severity = "critical" }}\n'
     )
     github.open_issue("one", repository=repository)
     github.label(1, "crash", repository=repository)
-    for arguments, told in (
-        ((repository,), "GITHUB_TOKEN is not set: put a token there"),
-        ((repository, "--token-env", "READER", "--mapping", "wrong.toml"), "(is it 'crash'?)"),
-    ):
-        ended = run(github, tmp_path, *arguments)
-        assert ended.returncode == 2
-        assert told in ended.stderr
-        assert "Traceback" not in ended.stderr
-        assert not (tmp_path / "preview.html").exists()
+    monkeypatch.delenv("GITHUB_TOKEN", raising=False)
+    with pytest.raises(ConfigProblem, match="GITHUB_TOKEN is not set: put a token there"):
+        here(github, tmp_path, monkeypatch, repository, "GITHUB_TOKEN")
+    with pytest.raises(ConfigProblem, match=r"is it 'crash'\?"):
+        here(github, tmp_path, monkeypatch, repository, mapping=wrong)
+    with pytest.raises(ConfigProblem, match="cannot be written"):
+        here(github, tmp_path, monkeypatch, repository, out=tmp_path)
+    assert not (tmp_path / "preview.html").exists()
 
 
 def test_an_empty_repository_gets_a_page_that_says_so(
-    github: Sandbox, repository: str, tmp_path: Path
+    github: Sandbox,
+    repository: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    ended = run(github, tmp_path, repository, "--token-env", "READER", "--out", "new/page.html")
-    assert ended.returncode == 0, ended.stderr
-    assert "too little to say anything: the repository has no issues" in ended.stderr
-    html = (tmp_path / "new" / "page.html").read_text(encoding="utf-8")
-    assert "the repository has no issues that people filed" in html
+    page = tmp_path / "new" / "page.html"
+    here(github, tmp_path, monkeypatch, repository, out=page)
+    said = capsys.readouterr().err
+    assert "too little to say anything: the repository has no issues" in said
+    assert "the repository has no issues that people filed" in page.read_text(encoding="utf-8")
 
 
 def test_what_was_collected_is_kept_for_its_owner_alone_and_used_again(
