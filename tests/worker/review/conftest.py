@@ -100,7 +100,7 @@ def store(sqlite_database, github, repository):
 @pytest.fixture
 def scene(store, github, repository, app_client, settings) -> Scene:
     """A repository with labels, nothing learnt yet, and webhooks that are kept back."""
-    for name in (HIGH, MEDIUM, LOW, UI, AUDIO, "question"):
+    for name in (HIGH, MEDIUM, LOW, UI, AUDIO):
         body = {"name": name, "color": "ffffff"}
         github.rest("POST", f"/repos/{repository}/labels", json=body)
     labelling = Labelling(store.database, app_client, DEFAULT_TAXONOMY, settings)
