@@ -14,7 +14,7 @@ from app.db import work
 from app.db.clock import from_now
 from app.db.insertion import insert_new
 from app.db.learning import RepositoryConfig
-from app.db.tables import Application, IssueSnapshot, State
+from app.db.tables import Application, IssueSnapshot, Repository, State
 
 UNREAD = "the configuration was not read yet"
 BROKEN = "the configuration has a mistake, and none was in force before"
@@ -83,6 +83,17 @@ def want(session: Session, repository_id: int) -> None:
     session.execute(
         update(RepositoryConfig)
         .where(RepositoryConfig.id == repository_id, RepositoryConfig.lease_token.is_(None))
+        .values(due_at=from_now()),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def want_all(session: Session, installation_id: int) -> None:
+    """Have the configuration of all an installation's repositories read as soon as may be."""
+    covered = select(Repository.id).where(Repository.installation_id == installation_id)
+    session.execute(
+        update(RepositoryConfig)
+        .where(RepositoryConfig.id.in_(covered), RepositoryConfig.lease_token.is_(None))
         .values(due_at=from_now()),
         execution_options={"synchronize_session": False},
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sqlalchemy.orm import Session
 
-from app.db import coverage, work
+from app.db import configs, coverage, work
 from app.db.clock import from_now
 from app.db.tables import Application, Installation, IssueSnapshot, Outcome, Repository
 from app.github import events
@@ -67,6 +67,8 @@ def _resume(arrival: Arrival) -> None:
     work.revive(arrival.session, Application, ours)
     work.hasten(arrival.session, Application, ours)
     work.hasten(arrival.session, IssueSnapshot, IssueSnapshot.id.in_(texts))
+    # The permission to read the configuration may be among what was granted.
+    configs.want_all(arrival.session, arrival.installation.id)
 
 
 def selection_event(arrival: Arrival) -> Verdict:

@@ -229,6 +229,7 @@ def test_what_is_not_there_is_said_in_words(github: Sandbox, path: str) -> None:
 def test_a_maintainer_writes_the_bots_file_and_switches_suggestions_on(
     github: Sandbox, page: Page
 ) -> None:
+    github.open_issue()
     page.goto("/lantern-works/emberfall/settings")
     page.get_by_label("triora.yml").fill("dry_run: true")
     page.get_by_role("button", name="Commit file").click()

@@ -6,6 +6,8 @@ from app.core.repository_config import DEFAULT_CONFIG
 from app.db import configs
 from app.db.learning import RepositoryConfig
 from app.db.tables import Application, IssueSnapshot, Repository, State
+from app.intake.delivery import accept
+from deploy.sandbox.seed import PERMISSIONS
 from tests.worker.conftest import WordScorer
 
 CONTENTS = "/repos/{owner}/{repo}/contents/{path}"
@@ -118,6 +120,17 @@ def test_a_file_that_github_does_not_let_us_read_holds_everything_back(house):
     assert house.holds().waiting == configs.BROKEN
     (notice,) = house.notices()
     assert "accept the App's permission" in notice["body"]
+    # The owner accepts it, and the webhook says so.
+    house.write("comment: true")
+    house.github.change_installation(house.github.installation_id, permissions=PERMISSIONS)
+    granted = {
+        "action": "new_permissions_accepted",
+        "installation": {"id": house.github.installation_id},
+    }
+    accept(house.store.database, "installation", "g-1", granted)
+    assert house.row.due_at <= datetime.now(UTC)
+    house.read()
+    assert (house.holds().config.comment, house.notices()[0]["state"]) == (True, "closed")
 
 
 def test_the_first_issue_waits_for_the_first_reading(house):
