@@ -42,20 +42,29 @@ class Seen:
     vector: npt.NDArray[np.float16]
 
 
-def run(model: PreTrainedModel, rows: Sequence[Row], batch_tokens: int) -> list[Seen]:
+def run(
+    model: PreTrainedModel, rows: Sequence[Row], batch_tokens: int, *, mix: bool = False
+) -> list[Seen]:
     """What the model says of each row, in order. A row does not depend on its neighbours.
 
     `model`: the causal language model, or a peft model around one when rows name adapters. At most
-    `batch_tokens` tokens a pass, padding included.
+    `batch_tokens` tokens a pass, padding included. mix: rows of different adapters share a pass.
     """
     found: dict[int, Seen] = {}
     with torch.inference_mode():
-        for batch in batches([row.prompt for row in rows], batch_tokens):
-            for at, seen in zip(
-                batch.rows, _one_pass(model, batch, [rows[at] for at in batch.rows]), strict=True
-            ):
-                found[at] = seen
+        for members in _apart(rows, mix=mix):
+            for batch in batches([rows[at].prompt for at in members], batch_tokens):
+                passed = [members[at] for at in batch.rows]
+                seen = _one_pass(model, batch, [rows[at] for at in passed])
+                found |= dict(zip(passed, seen, strict=True))
     return [found[at] for at in range(len(rows))]
+
+
+def _apart(rows: Sequence[Row], *, mix: bool) -> Iterator[list[int]]:
+    members: dict[str | None, list[int]] = {}
+    for at, row in enumerate(rows):
+        members.setdefault(None if mix else row.adapter, []).append(at)
+    yield from members.values()
 
 
 def _one_pass(model: PreTrainedModel, batch: Batch, rows: Sequence[Row]) -> list[Seen]:

@@ -56,7 +56,8 @@ class Versions:
     """Answers queries with the versions they choose. Not thread-safe: one a process.
 
     merged: begin with the own adapter in the weights; say False when other versions are known to
-    be active, which saves loading the base twice.
+    be active, which saves loading the base twice. mix: rows of different versions share a pass; by
+    default on a GPU only.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Versions:
         *,
         merged: bool = True,
         machine: Hardware | None = None,
+        mix: bool | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
@@ -78,7 +80,12 @@ class Versions:
         self._scorers: OrderedDict[str, Scorer] = OrderedDict()
         self._failures: dict[str, Failure] = {}
         self._started: Started | None = None
-        self.version = self._running(merged=merged).scorer.version
+        started = self._running(merged=merged)
+        self.version = started.scorer.version
+        # A GPU waits for its next command in small passes, so one pass for all is cheaper there. A
+        # CPU is busy anyway, and picking rows apart in every layer costs it 8 to 18 % more, unless
+        # every row has a version of its own (docs/learning.md).
+        self._mix = started.machine.device.type == "cuda" if mix is None else mix
 
     @property
     def in_memory(self) -> tuple[str, ...]:
@@ -101,7 +108,7 @@ class Versions:
         return [found[row] for row in range(len(queries))]
 
     def _ask(self, queries: Sequence[Query], picked: Mapping[int, Choice]) -> dict[int, Answer]:
-        """One round: rows of all versions and taxonomies go through the model together."""
+        """One round: every version it needs is in memory."""
         groups: dict[tuple[str | None, str], list[int]] = {}
         for row, choice in picked.items():
             groups.setdefault((choice.digest, queries[row].taxonomy.digest), []).append(row)
@@ -115,7 +122,7 @@ class Versions:
             for prompt in scorer.rows([queries[row].text for row in rows], taxonomy)
         ]
         own = self._running().scorer
-        seen = iter(run(own.model, prompts, own.batch_tokens))
+        seen = iter(run(own.model, prompts, own.batch_tokens, mix=self._mix))
         found: dict[int, Answer] = {}
         for scorer, taxonomy, rows in parts:
             read = scorer.read(list(islice(seen, len(rows))), taxonomy)

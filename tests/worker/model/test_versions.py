@@ -90,13 +90,13 @@ def close(one, other):
     )
 
 
-@pytest.mark.parametrize("own", ["tiny/0", "none"])
+@pytest.mark.parametrize(("own", "mix"), [("tiny/0", True), ("none", True), ("tiny/0", False)])
 def test_a_row_of_a_mixed_batch_is_answered_as_if_it_were_alone(
-    make, adapters, artifacts, alone, own
+    make, adapters, artifacts, alone, own, mix
 ):
     """Four versions and two taxonomies in one batch, texts of all lengths, in float32."""
     started_with = adapters.get(own, own)
-    versions = make(started_with)
+    versions = make(started_with, mix=mix)
     wanted = [own, "tiny/1", "tiny/2", "tiny/1", own, "tiny/2"]
     queries = [
         Query(text, DEFAULT_TAXONOMY, (artifacts[name],) if name != own else ())
