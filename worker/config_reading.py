@@ -26,6 +26,7 @@ from app.db.session import Database
 from app.db.tables import Repository
 from app.github.client import InstallationClient
 from app.github.failures import RepositoryMoved
+from app.github.models import StoredFile
 
 log = structlog.get_logger()
 
@@ -104,7 +105,7 @@ def look(client: InstallationClient, full_name: str, row: RepositoryConfig) -> R
 def _place(client: InstallationClient, full_name: str, before: Place, *, theirs: bool) -> Place:
     """One file as it is now. `theirs`: the App may not be installed there, so no is no file."""
     try:
-        stored = client.file(full_name, PATH, before.etag)
+        stored = _fetch(client, full_name, before.etag, theirs=theirs)
         if stored is None:
             return before
     except Gone:
@@ -128,6 +129,19 @@ def _place(client: InstallationClient, full_name: str, before: Place, *, theirs:
     except Mistakes as error:
         return Place(stored.etag, before.good, error.lines)
     return Place(stored.etag, raw)
+
+
+def _fetch(
+    client: InstallationClient, full_name: str, etag: str | None, *, theirs: bool
+) -> StoredFile | None:
+    try:
+        return client.file(full_name, PATH, etag)
+    except NotPermitted:
+        if theirs:
+            raise
+        # An owner may have granted it after our token was made.
+        client.renew()
+        return client.file(full_name, PATH, etag)
 
 
 def _together(repository: Place, owner: Place, before: dict[str, Any] | None) -> Reading:

@@ -217,6 +217,10 @@ class InstallationClient:
         except Gone:
             return None
 
+    def renew(self) -> None:
+        """Make the next call with a fresh token, which has what owners granted meanwhile."""
+        self._connection.forget_token()
+
     def file(self, repository: str, path: str, etag: str | None = None) -> StoredFile | None:
         """A file of the default branch; None if it is as `etag` left it. Gone if there is none."""
         fresh = self._connection.get_fresh(f"/repos/{repository}/contents/{path}", etag)

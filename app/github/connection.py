@@ -76,6 +76,10 @@ class Connection:
         with self._github:
             yield
 
+    def forget_token(self) -> None:
+        """Sign in anew with the next call: a token keeps the permissions it was made with."""
+        self._tokens.cleanup()
+
     def get(self, path: str, **params: Any) -> Any:
         """The decoded JSON of one GET."""
         return _json(self._call("GET", path, params=params))
@@ -175,7 +179,7 @@ class Connection:
                 raise
         # The token was revoked before its time; githubkit would offer it until it expires.
         log.info("github.token_dropped")
-        self._tokens.cleanup()
+        self.forget_token()
         return once()
 
 
