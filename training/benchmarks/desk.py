@@ -115,14 +115,22 @@ class Desk:
             owners = (self.config.taxonomy.owner_of(name) for name in row.written)
             return {owner[0].name: owner[1].name for owner in owners if owner is not None}
 
-    def correct(self, number: int, said: Mapping[str, str], right: Mapping[str, str]) -> None:
-        """A maintainer takes wrong labels of the issue off and puts the right ones on."""
+    def deal(
+        self, number: int, said: Mapping[str, str], right: Mapping[str, str], *, close: bool
+    ) -> None:
+        """A maintainer takes wrong labels off, puts the right ones on and perhaps closes it."""
         taxonomy = self.config.taxonomy
         acts = [self._act(Kind.LABELED, Hand.OURS, d, name, 1) for d, name in said.items()]
         for dimension, name in right.items():
             if dimension in said:
                 acts.append(self._act(Kind.UNLABELED, Hand.PERSON, dimension, said[dimension], 2))
             acts.append(self._act(Kind.LABELED, Hand.PERSON, dimension, name, 3))
+        if close:
+            place = Place(self._now + timedelta(minutes=4))
+            actor_id, actor = MAINTAINER
+            acts.append(
+                Act(place, Kind.CLOSED, Hand.PERSON, judged=True, actor_id=actor_id, actor=actor)
+            )
         with self.database.transaction() as session:
             snapshot, version = session.execute(
                 select(IssueSnapshot.id, Application.model_version)

@@ -2,10 +2,11 @@
 
     python -m training.benchmarks.feedback_loop --stream TRAIN.jsonl --held-out VAL.jsonl
 
-Reports arrive one by one, are triaged, looked at with a given rate and corrected with a given error
-rate; at marks, held-out bug reports are answered with what the repository's model and memory know
-by then. Offline, the arms (with and without memory and retraining) go through the use cases on a
-database each; with --live one arm goes through a stand-in GitHub, the receiver and the workers.
+Reports arrive one by one, are triaged, looked at with a given rate, corrected with a given error
+rate and closed. At marks, held-out bug reports are answered with what the repository's model and
+memory know by then. Offline, the arms (with and without memory and retraining) go through the use
+cases on a database each; with --live one arm goes through a stand-in GitHub, the receiver and the
+workers.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 import typer
@@ -54,8 +55,10 @@ class Project(Protocol):
         """Open a report; its number, and dimension -> label that the bot put."""
         ...
 
-    def correct(self, number: int, said: Mapping[str, str], right: Mapping[str, str]) -> None:
-        """Replace labels in a maintainer's name; returns when the correction is known."""
+    def deal(
+        self, number: int, said: Mapping[str, str], right: Mapping[str, str], *, close: bool
+    ) -> None:
+        """Replace labels, and close, in a maintainer's name; returns when that is known."""
         ...
 
     def choices(self) -> tuple[Artifact, ...]:
@@ -123,8 +126,9 @@ class Loop:
         right = self.maintainer.corrects(asked, truth, taxonomy)
         self._labels += len(set(said) & set(truth))
         self._overridden += len(set(right) & set(said))
-        if right:
-            self.project.correct(number, said, right)
+        closes = self.maintainer.closes()
+        if right or closes:
+            self.project.deal(number, said, right, close=closes)
 
     def _mark(self, reports: int, said: str = "") -> Mark:
         accuracy, version = accuracy_now(self.project, self.held_out)
@@ -173,7 +177,7 @@ def offline(
     held_out: Sequence[Example],
     asked: Models,
     settings: Settings,
-    maintainer: Mapping[str, float],
+    maintainer: Mapping[str, Any],
     seed: int = 0,
     marks: Sequence[int] = MARKS,
 ) -> dict[str, list[Mark]]:
@@ -186,7 +190,7 @@ def offline(
         with tempfile.TemporaryDirectory(prefix="triora-loop-") as folder:
             own = _apart(settings, Path(folder))
             desk = Desk(Path(folder), once, own, Config(memory=memory))
-            person = Maintainer(maintainer["reviewed"], maintainer["errors"], seed)
+            person = Maintainer(**maintainer, seed=seed)
             try:
                 loop = Loop(desk, person, held_out, marks, retrain_after)
                 found[name_of(memory, retrain_after)] = loop.run(shuffled)
@@ -219,6 +223,7 @@ def main(
     ] = None,
     reviewed: Annotated[float, typer.Option(min=0, max=1, help="share looked at")] = 1.0,
     errors: Annotated[float, typer.Option(min=0, max=1, help="share of wrong corrections")] = 0.0,
+    closed: Annotated[float, typer.Option(min=0, max=1, help="share closed of those")] = 1.0,
     limit: Annotated[int | None, typer.Option(min=1, help="reports that arrive")] = None,
     measured: Annotated[int | None, typer.Option(min=1, help="reports that measure")] = None,
     seed: Annotated[int, typer.Option(help="order of reports, and who errs where")] = 0,
@@ -233,12 +238,12 @@ def main(
     settings = load().model_copy(update={"threshold": 0.0})
     from worker.model.versions import build_models  # noqa: PLC0415 - torch
 
-    person = {"reviewed": reviewed, "errors": errors}
+    person: dict[str, Any] = {"reviewed": reviewed, "errors": errors, "closed": closed}
     if live:
         from training.benchmarks.live import played  # noqa: PLC0415 - HTTP and processes
 
         with played(Once(build_models(settings)), settings, Config(memory=memory)) as project:
-            loop = Loop(project, Maintainer(reviewed, errors, seed), judged, MARKS, retrain_after)
+            loop = Loop(project, Maintainer(**person, seed=seed), judged, MARKS, retrain_after)
             order = np.random.default_rng(seed).permutation(len(arriving))
             name = name_of(memory, retrain_after)
             found = {name: loop.run([arriving[at] for at in order])}

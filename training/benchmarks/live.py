@@ -69,17 +69,27 @@ class Live:
             raise RuntimeError(f"issue {number} was not labelled: {application.error}")
         return application
 
-    def correct(self, number: int, said: Mapping[str, str], right: Mapping[str, str]) -> None:
-        """A maintainer replaces labels on GitHub; returns when the corrections are derived."""
+    def deal(
+        self, number: int, said: Mapping[str, str], right: Mapping[str, str], *, close: bool
+    ) -> None:
+        """A maintainer replaces labels on GitHub, and perhaps closes the issue.
+
+        Returns when all of that is known as corrections and confirmations.
+        """
         taxonomy = self.config.taxonomy
         for dimension in right:
             if dimension in said:
                 wrong = taxonomy[dimension].label(said[dimension]).github
                 self.stage.github.unlabel(number, wrong)
-        self.stage.github.label(number, *(taxonomy[d].label(n).github for d, n in right.items()))
-        self._wait(lambda: self._known(number, right), f"corrections of issue {number}")
+        if right:
+            names = [taxonomy[d].label(name).github for d, name in right.items()]
+            self.stage.github.label(number, *names)
+        if close:
+            self.stage.github.close_issue(number)
+        expected = {**said, **right} if close else right
+        self._wait(lambda: self._known(number, expected), f"corrections of issue {number}")
 
-    def _known(self, number: int, right: Mapping[str, str]) -> bool:
+    def _known(self, number: int, expected: Mapping[str, str]) -> bool:
         with self.database.reading() as session:
             rows = session.execute(
                 select(Correction.dimension, Correction.labels).where(
@@ -87,7 +97,7 @@ class Live:
                 )
             )
             known = {row.dimension: row.labels for row in rows}
-        return all(known.get(dimension) == [label] for dimension, label in right.items())
+        return all(known.get(dimension) == [label] for dimension, label in expected.items())
 
     def choices(self) -> tuple[Artifact, ...]:
         """The versions that answer now, best first."""

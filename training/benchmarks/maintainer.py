@@ -12,13 +12,15 @@ from app.core.taxonomy import Taxonomy
 
 @dataclass
 class Maintainer:
-    """reviewed: share of reports looked at; errors: share of corrections that name a wrong label.
+    """reviewed: share of reports looked at; errors: share of corrections that name a wrong label;
+    closed: share of looked-at reports that are then closed, which confirms what was let stand.
 
     Equal seeds look at the same reports and err in the same places.
     """
 
     reviewed: float = 1.0
     errors: float = 0.0
+    closed: float = 0.0
     seed: int = 0
     corrections: int = 0
     wrong: int = 0
@@ -30,6 +32,10 @@ class Maintainer:
     def looks(self) -> bool:
         """Whether the next report is looked at."""
         return bool(self._chance.random() < self.reviewed)
+
+    def closes(self) -> bool:
+        """Whether the report that was looked at is closed as dealt with."""
+        return bool(self._chance.random() < self.closed)
 
     def corrects(
         self, said: Mapping[str, str | None], truth: Mapping[str, str], taxonomy: Taxonomy

@@ -151,7 +151,7 @@ def curve(
     Intervals: 95 % bootstrap over reports, each report's result averaged over the splits in which
     it measured. `gain`: against no correction, on the same reports of the same splits.
     """
-    runs = [run(reports, Maintainer(reviewed, errors, seed), marks) for seed in range(splits)]
+    runs = [run(reports, Maintainer(reviewed, errors, seed=seed), marks) for seed in range(splits)]
     weights = metrics.resample(len(reports), seed=1)
     points = []
     for mark in marks:

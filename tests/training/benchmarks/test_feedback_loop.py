@@ -72,7 +72,7 @@ def played(tmp_path_factory):
             reports(12, start=300),
             tiny,
             settings,
-            {"reviewed": 0.9, "errors": 0.1},
+            {"reviewed": 0.9, "errors": 0.1, "closed": 0.5},
             seed=3,
             marks=(0, 20),
         )
