@@ -188,8 +188,10 @@ def _told_backfill(database: Database, run: Run) -> str:
     with database.reading() as session:
         far = runs.progress(session, run.id)
     counts = run.counts
+    taken, seen = counts.get("taken", 0), counts.get("seen", 0)
+    # Between two walks nothing was seen yet.
     parts = [
-        f"{counts.get('taken', 0)} of {counts.get('seen', 0)} issues taken in",
+        f"{taken} of {seen} issues taken in" if seen >= taken else f"{taken} issues taken in",
         f"{far.labelled} labelled",
         f"{far.left} left alone",
         f"{far.open} to come",

@@ -19,12 +19,23 @@ def test_the_label_is_set_with_a_reaction_and_not_a_word(desk):
     assert desk.replies() == []
     row = desk.row(said)
     assert (row.state, row.outcome) == ("done", "severity: high; reproducibility: rare")
-
-
-def test_the_dimensions_other_label_goes_whoever_set_it(desk):
-    desk.bot_labels(severity=["low"], component=["ui"])
+    # What is as wished is not written again.
+    before = len(writes(desk.github))
     desk.tell("/severity high")
+    assert [path.rpartition("/")[2] for _, path in writes(desk.github)[before:]] == ["reactions"]
+
+
+def test_the_other_label_goes_whoever_set_it_and_it_is_the_persons_word(desk):
+    desk.bot_labels(severity=["low"], component=["ui"])
+    row = desk.tell("/severity high")
     assert desk.labels == {HIGH, UI}
+    with desk.store.database.reading() as session:
+        said = words.said(session, desk.store.repository_id, desk.number)
+    assert [(w.label, w.added, w.actor, w.actor_id) for w in said] == [
+        (HIGH, True, "tom", row.actor_id),
+        (LOW, False, "tom", row.actor_id),
+    ]
+    assert desk.store.one(Review).issue_number == desk.number
     desk.github.label(desk.number, MEDIUM, by="mara", repository=desk.repository)
     desk.tell("/severity low", by="mara")
     assert desk.labels == {LOW, UI}
@@ -54,26 +65,6 @@ def test_later_runs_never_override_a_label_the_person_found_right(desk):
     assert desk.store.one(Application).kept == {"severity": "a person decided"}
 
 
-def test_it_is_the_persons_word_and_asks_for_a_review(desk):
-    desk.bot_labels(severity=["low"])
-    row = desk.tell("/severity high")
-    with desk.store.database.reading() as session:
-        said = words.said(session, desk.store.repository_id, desk.number)
-    assert [(w.label, w.added, w.actor, w.actor_id) for w in said] == [
-        (HIGH, True, "tom", row.actor_id),
-        (LOW, False, "tom", row.actor_id),
-    ]
-    assert desk.store.one(Review).issue_number == desk.number
-
-
-def test_what_is_as_wished_is_not_written_again(desk):
-    desk.tell("/severity high")
-    before = len(writes(desk.github))
-    desk.tell("/severity high")
-    reaction = writes(desk.github)[before:]
-    assert [path.endswith("/reactions") for _, path in reaction] == [True]
-
-
 def test_who_has_no_triage_rights_changes_nothing_and_hears_nothing(desk):
     said = desk.comment("/severity high\n/triage pause", by="rita")
     desk.commanding.run_batch()
@@ -81,9 +72,7 @@ def test_who_has_no_triage_rights_changes_nothing_and_hears_nothing(desk):
     assert desk.replies() == []
     assert desk.reactions(said) == ["confused"]
     assert desk.row(said).outcome == "no triage rights in this repository"
-
-
-def test_rights_are_looked_up_when_it_is_carried_out(desk):
+    # Rights are looked up when it is carried out.
     said = desk.comment("/severity high", by="tom")
     desk.github.change_repository(desk.repository, roles={"tom": "read"})
     desk.commanding.run_batch()

@@ -5,12 +5,13 @@ from itertools import pairwise
 
 import pytest
 
-from app.core.errors import ConfigProblem
-from app.db import runs, work
+from app.db import work
 from app.db.learning import Command, RepositoryConfig, Run
 from app.db.tables import Application, IssueSnapshot, State
+from app.queue import Task
 from tests.worker.conftest import T0
 from tests.worker.labelling.journal import HIGH, LOW, UI, posts, writes
+from worker.reconcile import bells_to_ring
 
 LIST = "/repos/{owner}/{repo}/issues"
 
@@ -40,14 +41,9 @@ def test_open_issues_nobody_labelled_get_their_labels_and_the_run_says_how_many(
     }
     assert run.finished_at is not None
     assert {row.run_id for row in works.store.rows(Application)} == {run.id}
-
-
-def test_it_is_silent_but_for_the_labels(works):
-    works.open("high ui")
-    works.finish(works.backfill())
-    paths = {path.rpartition("/")[2] for _, path in writes(works.github)}
-    assert paths == {"labels"}
-    assert len(posts(works.github)) == 1
+    # Silent: labels, and nothing else.
+    assert {path.rpartition("/")[2] for _, path in writes(works.github)} == {"labels"}
+    assert len(posts(works.github)) == 2
 
 
 def test_a_limit_takes_the_newest_and_a_date_leaves_older_ones(works):
@@ -116,6 +112,7 @@ def test_nothing_is_taken_in_while_the_repository_is_paused(works, store):
     works.open("high")
     store.change(RepositoryConfig, store.repository_id, paused_at=T0)
     run = works.backfill()
+    assert bells_to_ring(store.database) == [Task.RUN]
     works.step()
     assert store.rows(IssueSnapshot) == []
     assert "paused" in works.run(run).error
@@ -142,17 +139,6 @@ def test_an_issue_that_was_undone_by_a_maintainer_is_left(works, store):
     run = works.finish(works.backfill())
     assert works.labels(number) == set()
     assert run.counts["skipped"] == {"a maintainer told the bot to keep off": 1}
-
-
-def test_one_backfill_at_a_time_and_only_where_the_app_is_installed(works, store):
-    first = works.backfill()
-    with pytest.raises(ConfigProblem, match=f"backfill {first} of {works.repository} is not over"):
-        works.backfill()
-    with (
-        store.database.reading() as session,
-        pytest.raises(ConfigProblem, match="not installed on a/b"),
-    ):
-        runs.repository_of(session, "a/b")
 
 
 # Live issues go first

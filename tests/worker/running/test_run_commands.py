@@ -69,5 +69,6 @@ def test_mistakes_are_one_clear_line(triora):
         triora("backfill", "octo/none")
     with pytest.raises(ConfigProblem, match="no run begins with 'zz'"):
         triora("runs", "zz")
-    with pytest.raises(ConfigProblem, match="'v9' is neither a run"):
-        triora("undo", "v9")
+    for nothing in ("v9", "", "0000"):
+        with pytest.raises(ConfigProblem, match="is neither a run"):
+            triora("undo", nothing)

@@ -2,10 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
-from app.core.errors import ConfigProblem
-from app.db import runs
 from app.db.learning import Run
 from app.db.tables import Application, State
 from tests.worker.labelling.journal import HIGH, LOW, UI, writes
@@ -106,13 +102,6 @@ def test_issues_that_are_gone_are_passed_over(works, store):
     assert works.labels(kept) == set()
     assert run.counts["left"] == {"the issue is not there any more": 2}
     assert run.counts["taken_back"] == 1
-
-
-def test_what_wrote_nothing_cannot_be_taken_back(works, store):
-    with store.database.transaction() as session:
-        for target in ("nobody-1", "abc", ""):
-            with pytest.raises(ConfigProblem, match="neither a run"):
-                runs.ask_undo(session, target, asked_by="tester")
 
 
 def test_labels_and_undo_take_turns_at_an_installation(works, store):
