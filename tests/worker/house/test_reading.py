@@ -9,6 +9,8 @@ from app.db.tables import Application, IssueSnapshot, Repository, State
 from app.intake.delivery import accept
 from deploy.sandbox.seed import PERMISSIONS
 from tests.worker.conftest import WordScorer
+from tests.worker.house.conftest import House
+from tests.worker.labelling.conftest import make_store
 
 CONTENTS = "/repos/{owner}/{repo}/contents/{path}"
 
@@ -198,3 +200,22 @@ def test_a_configuration_of_a_newer_triora_is_not_followed_in_part(house):
     house.read()
     house.store.change(RepositoryConfig, house.number, in_force={"of_tomorrow": 1})
     assert house.holds().waiting == configs.BROKEN
+
+
+def test_both_databases_keep_the_same(database, github, repository, app_client, settings):
+    house = House(
+        github, make_store(database, github, repository), repository, app_client, settings
+    )
+    house.age()
+    house.write("bogus: 1")
+    house.read()
+    house.read()
+    assert (house.row.problem_issue, len(house.notices())) == (house.notices()[0]["number"], 1)
+    house.write("suggest_only: true")
+    number = house.issue("high ui")
+    house.triage()
+    house.age()
+    house.work()
+    house.read()
+    assert (house.labels(number), house.notices()[0]["state"]) == ([], "closed")
+    assert house.decisions()["severity"] == ("suggest", "the repository wants proposals only")
