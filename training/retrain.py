@@ -22,6 +22,7 @@ from app.db import models, work
 from app.db.clock import from_now
 from app.db.learning import ModelVersion, Retraining, Version
 from app.db.session import Database
+from app.db.tables import State
 from training.gate import Rules, Verdict
 from training.lessons import Shares
 from training.retraining import candidate, draft, plan
@@ -70,6 +71,7 @@ class Retrainer:
         with self._database.transaction() as session:
             most = self._settings.max_attempts
             claimed = work.claim(session, Retraining, 1, seconds, *mine, max_attempts=most)
+        self._clear()
         for row in claimed:
             log.info("retraining.begun", id=row.id, repository=row.repository_id)
             try:
@@ -79,10 +81,22 @@ class Retrainer:
                 log.error("retraining.failed", id=row.id, error=type(error).__name__)
                 with self._database.transaction() as session:
                     work.bury(session, row, f"{type(error).__name__}: {error}")
+                self._clear()
                 raise
             log.info("retraining.ended", id=row.id, outcome=outcome)
             return outcome
         return None
+
+    def _clear(self) -> None:
+        """Delete the rows of retrainings that nobody will go on with: they are issue text."""
+        with self._database.reading() as session:
+            pending = session.scalars(
+                select(Retraining.id).where(Retraining.state == State.PENDING)
+            )
+            kept = {str(number) for number in pending}
+        for folder in self._place.iterdir():
+            if folder.is_dir() and folder.name not in kept:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _carry_out(self, row: Retraining, lease: Lease) -> str:
         folder = self._place / str(row.id)

@@ -244,6 +244,8 @@ def test_a_problem_that_no_other_try_would_mend_ends_it_with_the_reason(make, mo
         State.DEAD,
         "ArtifactMismatch: the active adapter is damaged",
     )
+    # The rows it would have learned from are issue text.
+    assert [path.name for path in (place.settings.data_dir / FOLDER).iterdir()] == ["lock"]
 
 
 def test_a_repository_that_taught_too_little_is_told_how_much_is_needed(make):
