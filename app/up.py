@@ -19,7 +19,7 @@ import structlog
 from app import broker, pidfile
 from app.core.errors import EXIT_PROBLEM, ConfigProblem
 from app.core.settings import PREFIX, Settings
-from app.github.client import read_key
+from app.github.signing import read_key
 from app.listening import listen
 from app.supervise import say
 

@@ -10,12 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from githubkit.auth import AppAuthStrategy, AppInstallationAuthStrategy
-
-from app.core.errors import BadRequest, ConfigProblem, Gone, NotPermitted
+from app.core.errors import BadRequest, Gone, NotPermitted
 from app.core.settings import Settings
 from app.core.taxonomy import Label
 from app.github.connection import Connection
@@ -32,6 +27,7 @@ from app.github.models import (
     StoredFile,
     read,
 )
+from app.github.signing import PrivateKey, Signing
 
 
 @dataclass(frozen=True)
@@ -45,13 +41,13 @@ class IssuePage:
 class AppClient:
     """Calls as the GitHub App, and the way to its installations. Threads may share it."""
 
-    def __init__(self, app_id: int, private_key: str, api_url: str) -> None:
-        """`private_key` is PEM text; ConfigProblem if it is none."""
-        read_key(private_key)
+    def __init__(self, app_id: int, private_key: str | PrivateKey, api_url: str) -> None:
+        """`private_key` is PEM text, or a key that may be replaced; ConfigProblem if it is none."""
+        text = private_key
+        self._key = text if isinstance(text, PrivateKey) else PrivateKey(lambda: text)
         self.app_id = app_id
-        self._key = private_key
         self._api_url = api_url
-        self._connection = Connection(AppAuthStrategy(app_id, private_key), api_url)
+        self._connection = self._connect()
         self._installations: dict[int, Connection] = {}
         self._lock = threading.Lock()
         self._identity: Identity | None = None
@@ -59,7 +55,8 @@ class AppClient:
     @classmethod
     def from_settings(cls, settings: Settings) -> AppClient:
         """ConfigProblem if id or key are missing or wrong."""
-        return cls(settings.require_app_id, settings.private_key_pem, settings.api_url)
+        key = PrivateKey(lambda: settings.private_key_pem)
+        return cls(settings.require_app_id, key, settings.api_url)
 
     def app(self) -> Identity:
         """The App as GitHub knows it, without its bot user."""
@@ -95,9 +92,12 @@ class AppClient:
         # One for each installation and process, since it keeps the installation's token.
         with self._lock:
             if installation_id not in self._installations:
-                auth = AppInstallationAuthStrategy(self.app_id, self._key, installation_id)
-                self._installations[installation_id] = Connection(auth, self._api_url)
+                self._installations[installation_id] = self._connect(installation_id)
             return self._installations[installation_id]
+
+    def _connect(self, installation_id: int | None = None) -> Connection:
+        signing = Signing(self.app_id, self._key, installation_id)
+        return Connection(signing, self._api_url, refused=self._key.renew)
 
 
 class InstallationClient:
@@ -298,16 +298,3 @@ class InstallationClient:
         except Gone:
             return False
         return True
-
-
-def read_key(private_key: str) -> RSAPrivateKey:
-    """The RSA key of PEM text; ConfigProblem if it is none."""
-    try:
-        key = load_pem_private_key(private_key.encode(), password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise ConfigProblem(
-            "TRIORA_PRIVATE_KEY is not a PEM private key: download a new one from the App's page"
-        ) from error
-    if not isinstance(key, RSAPrivateKey):
-        raise ConfigProblem("TRIORA_PRIVATE_KEY is no RSA key: GitHub Apps sign with RSA")
-    return key

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -52,7 +52,11 @@ class Connection:
     like success, and keep a revoked token. Calls raise GitHubUnavailable, NotPermitted or Gone.
     """
 
-    def __init__(self, auth: BaseAuthStrategy, api_url: str) -> None:
+    def __init__(
+        self, auth: BaseAuthStrategy, api_url: str, refused: Callable[[], None] | None = None
+    ) -> None:
+        """`refused` is called when GitHub does not know us, before we sign in once more."""
+        self._refused = refused
         # Of our own, so that dropping a token drops no other identity's.
         self._tokens = MemCacheStrategy()
         # Secondary limits met in a row, by reads and by writes.
@@ -180,6 +184,8 @@ class Connection:
         # The token was revoked before its time; githubkit would offer it until it expires.
         log.info("github.token_dropped")
         self.forget_token()
+        if self._refused is not None:
+            self._refused()
         return once()
 
 
