@@ -35,7 +35,7 @@ install: $(DONE)/all ## Install everything into .venv (the other commands do it 
 
 .PHONY: test
 test: $(DONE)/all fetched chromium ## Run every test; ARGS="tests/app -x" runs some
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadscope $(ARGS)
 
 .PHONY: check
 check: $(DONE)/all ## Format, lint, types, import contracts, documents

@@ -260,6 +260,7 @@ def test_predictions_tell_what_was_decided_and_written(triora: Command, tmp_path
     ]
     assert lines[0]["dimensions"]["severity"] == {
         "probabilities": {"high": 0.75, "low": 0.25},
+        "shifted": None,
         "action": "apply",
         "labels": ["high"],
         "reason": "confident",

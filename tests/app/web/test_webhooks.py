@@ -349,4 +349,4 @@ def test_openapi_names_every_answer_and_the_signed_headers(shared):
         "application/json",
         "application/x-www-form-urlencoded",
     }
-    assert set(spec["paths"]) == {PATH, "/healthz", "/readyz", "/metrics"}
+    assert set(spec["paths"]) == {PATH, "/healthz", "/readyz", "/metrics", "/schema/triora.json"}
