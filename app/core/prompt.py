@@ -127,10 +127,15 @@ def _best(body: str, room: int, count: Count) -> str:
 
 
 def _within(order: Iterable[int], sizes: Sequence[int], limit: int) -> Iterator[int]:
+    """Those of `order` before `limit` is used up; never one that is larger than all of it."""
+    left = limit
     for at in order:
-        limit -= sizes[at]
+        if sizes[at] > limit:
+            # A word of 64 KB without a space: it would be tokenised only to be dropped.
+            continue
+        left -= sizes[at]
         yield at
-        if limit < 0:
+        if left < 0:
             return
 
 

@@ -30,6 +30,7 @@ class NewRepository(Body):
     private: bool = False
     description: str | None = None
     roles: dict[str, Role] = {}
+    labels: list[str] = []
 
 
 class RepositoryChange(Body):
@@ -198,7 +199,9 @@ def _repositories(routes: APIRouter, estate: Estate) -> None:
 
     @routes.post("/repositories")
     async def create(wanted: NewRepository) -> dict[str, Any]:
-        made = world.add_repository(**wanted.model_dump())
+        made = world.add_repository(**wanted.model_dump(exclude={"labels"}))
+        for name in wanted.labels:
+            world.new_label(made, name)
         world.changed("/")
         return shape.repository(world, made)
 
