@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import warnings
 from enum import StrEnum
@@ -131,9 +132,12 @@ def _pool(queues: list[Queue]) -> tuple[str, int, int | None]:
 
 
 def _end_training(**_: Any) -> None:
-    """A retraining is not waited for: it goes on from its last checkpoint."""
+    """A retraining is not waited for: it goes on from its last checkpoint.
+
+    Killed, since the exception that SIGTERM raises in a child may be lost in a callback of torch.
+    """
     for child in active_children():
-        child.terminate()
+        os.kill(child.pid, signal.SIGKILL)
 
 
 def _say_ready(**_: Any) -> None:
