@@ -36,7 +36,11 @@ def load(text: str) -> Document:
 
     Nothing is built before the whole text was walked through and found harmless.
     """
-    if len(text.encode("utf-8", "replace")) > MAX_BYTES:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise ConfigProblem("the file holds half a character: save it as UTF-8") from error
+    if size > MAX_BYTES:
         raise ConfigProblem(f"the file is larger than {MAX_BYTES // 1024} KB")
     try:
         _walk(text)

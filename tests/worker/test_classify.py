@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.core.taxonomy import DEFAULT_TAXONOMY, Taxonomy
 from app.core.text import IssueText
@@ -206,3 +208,24 @@ def test_evidence_stands_beside_each_answer_when_asked_for() -> None:
     assert {tuple(found) for found in answer["dimensions"].values()} == {
         ("label", "probabilities", "evidence")
     }
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.binary(max_size=40),
+            st.text('{}[]":, title\\ud8', max_size=40).map(str.encode),
+            st.builds(row, title=st.text(max_size=20), body=st.none() | st.text(max_size=20)),
+            st.builds(row, title=st.none() | st.integers() | st.lists(st.text(max_size=2))),
+            st.sampled_from([b"[" * 10_000, b'{"title":' * 5_000, b"9" * 10_000, b"\xff" * 9]),
+        ),
+        max_size=6,
+    )
+)
+def test_any_line_is_answered_or_named(lines: list[bytes]) -> None:
+    given_rows = [line for raw in lines for line in raw.replace(b"\r", b"").split(b"\n")]
+    full = sum(bool(line.strip()) for line in given_rows)
+    answers, told, refused, _ = read(*(line + b"\n" for line in given_rows))
+    assert len(answers) + refused == full
+    assert told.isprintable() or "\n" in told
