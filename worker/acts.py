@@ -36,7 +36,7 @@ class Acts:
         bot guessed and nobody touched. What somebody did after the command was written stands.
         """
         scene, dimension = self.scene, setting.dimension
-        seen = takeback.look(scene, scene.row.issue_number, self.force.config.taxonomy)
+        seen = self._look()
         if self._overtaken(dimension, seen):
             return OVERTAKEN
         self._provide(setting.labels)
@@ -46,12 +46,17 @@ class Acts:
             stale = [n for n in stale if n.casefold() not in {x.casefold() for x in seen.done.set}]
         present = {name.casefold() for name in seen.live}
         missing = [x.github for x in setting.labels if x.github.casefold() not in present]
-        self._note(added=[label.github for label in setting.labels], removed=stale)
+        self._note(added=[label.github for label in setting.labels])
         if missing:
             scene.hold()
             scene.client.add_labels(scene.name, scene.row.issue_number, missing)
             scene.pause()
-        takeback.take_off(scene, scene.row.issue_number, stale)
+        for at, name in enumerate(stale):
+            # A write takes a second, in which somebody may have decided otherwise.
+            if (missing or at) and self._overtaken(dimension, self._look()):
+                return OVERTAKEN
+            self._note(removed=[name])
+            takeback.take_off(scene, scene.row.issue_number, name)
         return f"{dimension.called}: {', '.join(label.name for label in setting.labels)}"
 
     def order(self, order: Order) -> str:
@@ -84,7 +89,7 @@ class Acts:
         scene, taxonomy = self.scene, self.force.config.taxonomy
         # An undo of before is over with this; it must not count as somebody's hand below.
         self._note(hands_off=False)
-        seen = takeback.look(scene, scene.row.issue_number, taxonomy)
+        seen = self._look()
         if seen.issue.closed:
             raise Mistake("The issue is closed; only open issues are labelled.")
         open_to_us = [d for d in taxonomy.written if not seen.done.touched(d)]
@@ -99,15 +104,22 @@ class Acts:
     def _undo(self) -> str:
         """Take back what we put on the issue and nobody touched since, and keep off from now on."""
         scene, number = self.scene, self.scene.row.issue_number
-        seen = takeback.look(scene, number, self.force.config.taxonomy)
+        taxonomy = self.force.config.taxonomy
+        self._note(hands_off=True)
+        self._stop_waiting()
+        seen = self._look()
         with scene.database.reading() as session:
             ours = takeback.written(session, scene.repository_id, number)
-        todo = takeback.plan(seen, ours, self.force.config.taxonomy)
-        self._note(removed=todo.remove, hands_off=True)
-        self._stop_waiting()
-        takeback.take_off(scene, number, todo.remove)
+        for at, name in enumerate(takeback.plan(seen, ours, taxonomy).remove):
+            if at and takeback.stays(scene, number, name, taxonomy) is not None:
+                continue
+            self._note(removed=[name])
+            takeback.take_off(scene, number, name)
         self._mark_undone()
         return f"took back {', '.join(scene.row.words.get(words.REMOVED) or ['nothing'])}"
+
+    def _look(self) -> takeback.Look:
+        return takeback.look(self.scene, self.scene.row.issue_number, self.force.config.taxonomy)
 
     def _stop_waiting(self) -> None:
         here = self.scene.repository_id, self.scene.row.issue_number

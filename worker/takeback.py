@@ -101,9 +101,13 @@ def plan(seen: Look, names: Collection[str], taxonomy: Taxonomy) -> TakeBack:
     return TakeBack(tuple(remove), left)
 
 
-def take_off(scene: Scene[R], number: int, names: Collection[str]) -> None:
-    """Remove labels one by one, as slowly as GitHub asks."""
-    for name in names:
-        scene.hold()
-        scene.client.remove_label(scene.name, number, name)
-        scene.pause()
+def stays(scene: Scene[R], number: int, name: str, taxonomy: Taxonomy) -> str | None:
+    """Why our label `name` stays after all, by a new look: writes are a second apart. None: off."""
+    return plan(look(scene, number, taxonomy), [name], taxonomy).left.get(name)
+
+
+def take_off(scene: Scene[R], number: int, name: str) -> None:
+    """Remove one label, as slowly as GitHub asks."""
+    scene.hold()
+    scene.client.remove_label(scene.name, number, name)
+    scene.pause()

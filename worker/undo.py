@@ -110,20 +110,26 @@ def _take_back(scene: Scene[Run], it: Written, taxonomy: Taxonomy) -> None:
     # The last attempt ended in the middle of this one, and the label is off: that was us.
     halfway = row.undone or () if scene.row.counts.get(_AT) == row.id else ()
     again = tuple(name for name in todo.left if name in halfway)
-    if todo.remove:
-        _mark(scene, it, todo.remove)
-        takeback.take_off(scene, it.number, todo.remove)
     left = {name: why for name, why in todo.left.items() if name not in again}
-    return _note(scene, it, (*todo.remove, *again), left)
+    removed = list(again)
+    for at, name in enumerate(todo.remove):
+        why = takeback.stays(scene, it.number, name, taxonomy) if at else None
+        if why is not None:
+            left[name] = why
+            continue
+        _mark(scene, it, name)
+        takeback.take_off(scene, it.number, name)
+        removed.append(name)
+    return _note(scene, it, removed, left)
 
 
-def _mark(scene: Scene[Run], it: Written, names: Sequence[str]) -> None:
-    """Before the labels go: should the answer get lost, the next attempt knows who did it."""
+def _mark(scene: Scene[Run], it: Written, name: str) -> None:
+    """Before a label goes: should the answer get lost, the next attempt knows who did it."""
     with scene.database.transaction() as session:
         if not work.may_act(session, scene.row, scene.settings.lease_seconds):
             raise LeaseLost
         row = session.get_one(Application, it.application.id)
-        row.undone = list(dict.fromkeys([*(row.undone or ()), *names]))
+        row.undone = list(dict.fromkeys([*(row.undone or ()), name]))
         counts = scene.row.counts | {_AT: it.application.id}
         if not work.note(session, scene.row, counts=counts):
             raise LeaseLost

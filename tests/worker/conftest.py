@@ -18,6 +18,7 @@ from app.db.insertion import insert_new
 from app.db.learning import RepositoryConfig
 from app.db.session import Database
 from app.db.tables import Application, Installation, IssueSnapshot, Repository, State
+from app.github.client import InstallationClient
 from worker.model.query import Answer, Query
 
 T0 = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -142,6 +143,19 @@ class Store:
     def change(self, table, row_id, **values):
         with self.database.transaction() as session:
             session.execute(update(table).where(table.id == row_id).values(**values))
+
+
+def meanwhile(monkeypatch, write, act):
+    """Let somebody `act` once, right after the bot's next `write` (a method of the client)."""
+    carried_out, acts = getattr(InstallationClient, write), [act]
+
+    def write_and_act(*args, **more):
+        answer = carried_out(*args, **more)
+        if acts:
+            acts.pop()()
+        return answer
+
+    monkeypatch.setattr(InstallationClient, write, write_and_act)
 
 
 @pytest.fixture

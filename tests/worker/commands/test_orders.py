@@ -5,6 +5,7 @@ import pytest
 from app.db import configs, words
 from app.db.learning import Command
 from app.db.tables import Application, IssueSnapshot
+from tests.worker.conftest import T0, meanwhile
 from tests.worker.labelling.journal import HIGH, LOW, UI
 
 AUDIO = "component: audio"
@@ -119,3 +120,28 @@ def test_an_explanation_whose_answer_got_lost_is_not_posted_twice(desk):
     desk.commanding.run_batch()
     assert len(desk.replies()) == 1
     assert desk.row(said).state == "done"
+
+
+def test_what_somebody_touches_while_an_undo_goes_on_stays(desk, monkeypatch):
+    desk.bot_labels(severity=["high"], component=["ui"])
+
+    def act():
+        # The bot's guess is wrong in another way: whoever decides that now is heard.
+        desk.github.label(desk.number, AUDIO, by="mara", repository=desk.repository)
+
+    meanwhile(monkeypatch, "remove_label", act)
+    assert desk.tell("/triage undo").outcome == "took back severity: high"
+    assert desk.labels == {UI, AUDIO}
+
+
+def test_what_somebody_decides_while_a_label_is_changed_stays(desk, monkeypatch):
+    desk.bot_labels(severity=["low"])
+    said = desk.comment("/severity high")
+    desk.store.change(Command, desk.row(said).id, happened_at=T0)
+
+    def act():
+        desk.github.unlabel(desk.number, HIGH, by="mara", repository=desk.repository)
+
+    meanwhile(monkeypatch, "add_labels", act)
+    desk.commanding.run_batch()
+    assert desk.labels == {LOW}

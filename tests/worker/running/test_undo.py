@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from app.db.learning import Run
 from app.db.tables import Application, State
+from tests.worker.conftest import meanwhile
 from tests.worker.labelling.journal import HIGH, LOW, UI, writes
 
 AUDIO = "component: audio"
@@ -115,3 +116,17 @@ def test_labels_and_undo_take_turns_at_an_installation(works, store):
     works.running.run_batch()
     store.change(Run, undo, due_at=datetime.now(UTC) + timedelta(minutes=1))
     assert works.labelling.run_batch() == 1
+
+
+def test_a_label_somebody_touches_while_the_one_before_it_goes_stays(works, monkeypatch):
+    number = works.open("high ui")
+    done = works.backfill()
+    works.finish(done)
+
+    def act():
+        works.github.label(number, AUDIO, by="mara", repository=works.repository)
+
+    meanwhile(monkeypatch, "remove_label", act)
+    run = works.finish(works.undo(done))
+    assert works.labels(number) == {UI, AUDIO}
+    assert run.counts == {"stopped": 0, "taken_back": 1, "left": {"a person decided": 1}}
