@@ -9,13 +9,16 @@ import os
 import signal
 import sys
 from importlib.metadata import entry_points, version
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app import logs
 from app.core.errors import EXIT_PROBLEM, ConfigProblem, TriageError
 from app.core.settings import PREFIX, Settings, load
+
+if TYPE_CHECKING:
+    from app.db.session import Database
 
 cli = typer.Typer(
     help="Triora labels new issues by severity, component and reproducibility.",
@@ -24,6 +27,8 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+# Of each kind of dead work; the rest is counted.
+_LISTED = 50
 Host = Annotated[str | None, typer.Option(help=f"Address to listen on ({PREFIX}HOST).")]
 Port = Annotated[
     int | None, typer.Option(min=0, max=65535, help=f"Port to listen on ({PREFIX}PORT).")
@@ -155,6 +160,64 @@ def list_corrections(
         lines = corrected.of(session, repository)
     for line in (x.model_dump_json() for x in lines) if as_json else corrected.table(lines):
         typer.echo(logs.blank(line))
+
+
+@cli.command("status")
+def show_status(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Show what waits, what died, for how long, and which installations are blocked."""
+    from app import backlog  # noqa: PLC0415 (imports SQLAlchemy)
+
+    with _opened().reading() as session:
+        now = backlog.status(session)
+    for line in (now.model_dump_json(),) if as_json else backlog.table(now):
+        typer.echo(logs.blank(line))
+
+
+@cli.command("replay")
+def replay_dead(
+    rows: Annotated[
+        list[str] | None, typer.Argument(metavar="[ROW]...", help="As listed, like labels:17.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every dead row.")] = False,
+    repository: Annotated[str | None, typer.Option(help="Only of this OWNER/REPO.")] = None,
+    table: Annotated[str | None, typer.Option(help="Only of this kind, like labels.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it, without a question.")] = False,
+) -> None:
+    """List work that was given up, with the reason; what is chosen is tried again when confirmed.
+
+    Without --all, a row, a repository or a table it only lists.
+    """
+    from app import backlog  # noqa: PLC0415 (imports SQLAlchemy)
+
+    database = _opened()
+    choice = backlog.Choice(table=table, repository=repository, named=tuple(rows or ()))
+    with database.reading() as session:
+        found = backlog.count(session, choice)
+        for line in backlog.dead(session, choice, limit=_LISTED):
+            where = f"{line.repository}#{line.issue}" if line.issue else line.repository
+            typer.echo(logs.blank(f"{line.row:<16} {where}  {line.error}"))
+    typer.echo(f"{found} dead" + (f", {_LISTED} of each kind listed" if found > _LISTED else ""))
+    if not found or not (rows or everything or repository or table):
+        return
+    if not yes and not (sys.stdin.isatty() and typer.confirm(f"try {found} again?")):
+        typer.echo("nothing was changed: say --yes")
+        return
+    with database.transaction() as session:
+        revived = backlog.replay(session, choice)
+    for name, number in revived.items():
+        if number:
+            typer.echo(f"{name}: {number} will be tried again")
+
+
+def _opened() -> Database:
+    from app.db.migrate import require_migrated  # noqa: PLC0415 (imports Alembic)
+    from app.db.session import Database  # noqa: PLC0415
+
+    database = Database(start().sql_url)
+    require_migrated(database)
+    return database
 
 
 def _add_commands_of_other_packages() -> None:

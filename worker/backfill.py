@@ -2,7 +2,8 @@
 
 Silent but for the labels, as slowly as GitHub bears it, and resumable: what was done stands in the
 database with the page, in one transaction. The list may move while it is walked (issues are closed
-and opened), so it is walked again until a walk finds nothing new.
+and opened), so it is walked again until a walk finds nothing new. A catch-up after an absence is a
+backfill of the issues that nobody told us of.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from sqlalchemy.orm import Session
 from app.core.repository_config import Config
 from app.db import configs, runs, snapshots, words, work
 from app.db.clock import from_now
-from app.db.learning import Run
+from app.db.learning import Run, RunKind
 from app.github.client import InstallationClient
 from app.github.models import Issue
 from worker import present
@@ -34,6 +35,7 @@ BOT = "opened by a bot"
 LABELLED = "somebody labelled it"
 OLD = "opened before the date asked for"
 UNDONE = "a maintainer told the bot to keep off"
+KNOWN = "known already"
 # Between two looks at what is not through triage yet, in seconds.
 DRAIN_SECONDS = 10.0
 _DRAIN = "drain"
@@ -101,7 +103,7 @@ def step(scene: Scene[Run]) -> None:
         work.note(session, run, cursor=_DRAIN if over else str(cursor), counts=keep)
         if not work.release(session, run, until=until):
             raise LeaseLost
-    log.info("backfill.page", run=run.id, page=walk.page, taken=taken)
+    log.info("run.page", run=run.id, page=walk.page, taken=taken)
     return None
 
 
@@ -167,6 +169,10 @@ def _take_page(
 
 
 def _take(session: Session, scene: Scene[Run], issue: Issue, delay: float) -> str | None:
+    if scene.row.kind == RunKind.CATCH_UP and snapshots.texts(
+        session, scene.repository_id, issue.number
+    ):
+        return KNOWN
     if words.hands_off(session, scene.repository_id, issue.number):
         return UNDONE
     return present.take_in(
@@ -195,7 +201,7 @@ def _drain(scene: Scene[Run]) -> None:
         ends = {"labelled": progress.labelled, "left": progress.left, "dead": progress.dead}
         if not work.finish(session, run, counts=run.counts | ends, finished_at=from_now()):
             raise LeaseLost
-    log.info("backfill.done", run=run.id, **ends)
+    log.info("run.done", run=run.id, **ends)
 
 
 def _wait(scene: Scene[Run], seconds: float, why: str) -> None:

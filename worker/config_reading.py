@@ -25,7 +25,7 @@ from app.db.learning import RepositoryConfig
 from app.db.session import Database
 from app.db.tables import Repository
 from app.github.client import InstallationClient
-from app.github.failures import RepositoryMoved
+from app.github.failures import Refused, RepositoryMoved
 from app.github.models import StoredFile
 
 log = structlog.get_logger()
@@ -116,6 +116,9 @@ def _place(client: InstallationClient, full_name: str, before: Place, *, theirs:
         # The owner's default repository has another name now, so it is none any more.
         return Place()
     except NotPermitted as error:
+        if isinstance(error, Refused) and error.wide:
+            # Says nothing about the file.
+            raise
         log.info("config.refused", owners=theirs, error=str(error))
         return Place() if theirs else replace(before, etag=None, mistakes=(REFUSED,))
     except BadRequest as error:

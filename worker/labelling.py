@@ -7,33 +7,36 @@ is added; what anybody but us set or removed is left alone; nothing is replaced 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.core.decision import Reason
 from app.core.errors import GitHubUnavailable, Gone, TriageError
 from app.core.settings import Settings
 from app.core.taxonomy import Label, Taxonomy
 from app.db import words, work
 from app.db.clock import from_now
 from app.db.insertion import insert_new
+from app.db.refusals import block
 from app.db.session import Database
 from app.db.tables import Application, IssueSnapshot, LabelEvent, Repository, SeenLabel
 from app.github.client import AppClient, InstallationClient
-from app.github.failures import RepositoryMoved
-from worker import hands, permit, remark, renames
+from app.github.failures import Refused, RepositoryMoved
+from worker import hands, permit, refusals, remark, renames
 from worker.permit import Rules
 from worker.plan import MISSING, Plan, plan
 from worker.proposing import Outcome, Proposing
 from worker.settle import settle
-from worker.turns import Job, block, take_turn
+from worker.turns import Job, take_turn
 
 log = structlog.get_logger()
 
 CLOSED = "the issue is closed"
+PEOPLES = str(Reason.PEOPLES)
 
 
 class LeaseLost(TriageError):
@@ -85,12 +88,20 @@ class Labelling:
                 # It concerns the others as well: asking on would only cost their attempts.
                 self._settle(job, error)
                 return self._give_back(jobs[index + 1 :], error)
+            except Refused as error:
+                # A token keeps the permissions it was made with.
+                client.renew()
+                self._give_back(jobs[index + 1 :])
+                return self._settle(job, error)
             except Exception as error:  # noqa: BLE001 - one odd issue must not stop the others
                 self._settle(job, error)
         return None
 
     def _settle(self, job: Job, error: Exception) -> None:
         with self.database.transaction() as session:
+            if isinstance(error, Refused):
+                refusals.put_off(session, job.row, job.repository, error)
+                return
             settle(session, job.row, error, self.settings)
             if isinstance(error, GitHubUnavailable) and error.limited and error.retry_at:
                 block(session, job.repository.installation_id, error.retry_at)
@@ -140,7 +151,7 @@ class Labelling:
         if new:
             # That took a while: somebody may have acted.
             look = self._look(rules, client, job, absent, seen)
-        self._apply(client, job, look.todo)
+        self._apply(client, job, look.todo, lambda: self._look(rules, client, job, absent, seen))
         self._finish(job, look, self._tell(rules, client, job, look, seen))
 
     def _look(
@@ -170,9 +181,11 @@ class Labelling:
             rules.taxonomy, {name for name in absent if name in seen}
         )
         uncalled = {n for n in absent if n not in seen and not rules.creates(n)}
+        named = [n for names in (*job.row.wanted.values(), *suggested.values()) for n in names]
+        withheld = renames.withheld(client, name, named, rules.config)
         return Look(
-            todo.less(rules.taxonomy, uncalled, MISSING),
-            plan(rules.taxonomy, suggested, live, people),
+            todo.less(rules.taxonomy, uncalled, MISSING).less(rules.taxonomy, withheld, PEOPLES),
+            plan(rules.taxonomy, suggested, live, people).less(rules.taxonomy, withheld, PEOPLES),
             live,
         )
 
@@ -199,7 +212,9 @@ class Labelling:
             remark.Remark(client, us, name, number, **guards).say(lines, first=first)
         return outcome
 
-    def _apply(self, client: InstallationClient, job: Job, todo: Plan) -> None:
+    def _apply(
+        self, client: InstallationClient, job: Job, todo: Plan, again: Callable[[], Look]
+    ) -> None:
         name, number = job.repository.full_name, job.snapshot.issue_number
         if todo.add:
             names = [label.github for label in todo.add]
@@ -207,7 +222,10 @@ class Labelling:
             self._hold(job, written=_union(job.row.written, names))
             client.add_labels(name, number, names)
             self._pause()
-        for label in todo.remove:
+        for at, label in enumerate(todo.remove):
+            # A write takes a second, in which somebody may have acted.
+            if (todo.add or at) and label not in again().todo.remove:
+                continue
             self._hold(job)
             client.remove_label(name, number, label)
             self._pause()
@@ -228,6 +246,7 @@ class Labelling:
                 applied_at=from_now() if written else None,
             ):
                 raise LeaseLost
+        refusals.end(self.database, job.row, job.repository, wrote=bool(added))
         log.info(
             "issue.labelled",
             application=job.row.id,

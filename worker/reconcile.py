@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import select
 
 from app.core.errors import Gone, NotPermitted
-from app.db import work
+from app.db import absence, runs, work
 from app.db.learning import Command, RepositoryConfig, Retraining, Review, Run
 from app.db.session import Database
 from app.db.tables import Application, Delivery, IssueSnapshot
@@ -52,6 +52,7 @@ class Redelivery:
     database: Database
     github: AppClient
     spacing: timedelta
+    absence: timedelta = KEPT
 
     def run(self) -> int:
         """Ask for every delivery that failed and is unknown here; how many were asked for.
@@ -63,6 +64,7 @@ class Redelivery:
         now = datetime.now(UTC)
         failed, complete = self._failed_since(now - KEPT)
         unknown = self._unknown({delivery.guid for delivery in failed})
+        self._account(now, [d for d in failed if d.guid in unknown], complete=complete)
         asked = 0
         for delivery in due(
             [delivery for delivery in failed if delivery.guid in unknown],
@@ -74,6 +76,19 @@ class Redelivery:
         if asked:
             log.info("deliveries.requested", count=asked)
         return asked
+
+    def _account(self, now: datetime, missing: Sequence[HookDelivery], *, complete: bool) -> None:
+        """After a long absence, have issues looked for whose deliveries may be lost."""
+        first: dict[str, datetime] = {}
+        for delivery in missing:
+            first[delivery.guid] = min(delivery.delivered_at, first.get(delivery.guid, now))
+        with self.database.transaction() as session:
+            since = absence.note(
+                session, now, first.values(), complete=complete, longest=self.absence
+            )
+            if since is not None:
+                asked = runs.ask_catch_up(session, since, asked_by="an absence")
+                log.warning("absence.noticed", since=since.isoformat(), repositories=asked)
 
     def _failed_since(self, oldest: datetime) -> tuple[list[HookDelivery], bool]:
         """Failed attempts, and whether these are all."""

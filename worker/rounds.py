@@ -20,13 +20,16 @@ from app.core.settings import Settings
 from app.db import work
 from app.db.clock import from_now
 from app.db.learning import Command, RepositoryConfig, Review, Run
+from app.db.refusals import block
+from app.db.rows import repository_column
 from app.db.session import Database
 from app.db.tables import Installation, Repository, State
 from app.github.client import AppClient, InstallationClient
-from app.github.failures import RepositoryMoved
+from app.github.failures import Refused, RepositoryMoved
+from worker import refusals
 from worker.settle import settle
 from worker.standing import barred
-from worker.turns import TURN, block, is_open, is_written_for
+from worker.turns import TURN, is_open, is_written_for
 
 log = structlog.get_logger()
 
@@ -78,8 +81,16 @@ class Rounds(Generic[B]):
                 self._settle(errand, error)
                 self._put_off(errands[index + 1 :], error)
                 return
+            except Refused as error:
+                # A token keeps the permissions it was made with.
+                client.renew()
+                self._put_off(errands[index + 1 :])
+                self._settle(errand, error)
+                return
             except Exception as error:  # noqa: BLE001 - one odd row must not stop the others
                 self._settle(errand, error)
+            else:
+                refusals.end(self.database, errand.row, errand.repository, wrote=False)
 
     def _follow_moves(
         self,
@@ -104,13 +115,20 @@ class Rounds(Generic[B]):
 
     def _settle(self, errand: Errand[B], error: Exception) -> None:
         with self.database.transaction() as session:
+            if isinstance(error, Refused):
+                refusals.put_off(session, errand.row, errand.repository, error)
+                return
             settle(session, errand.row, error, self.settings)
             if isinstance(error, GitHubUnavailable) and error.limited and error.retry_at:
                 block(session, errand.repository.installation_id, error.retry_at)
 
-    def _put_off(self, errands: Sequence[Errand[B]], error: GitHubUnavailable) -> None:
+    def _put_off(
+        self, errands: Sequence[Errand[B]], error: GitHubUnavailable | None = None
+    ) -> None:
         with self.database.transaction() as session:
-            until = error.retry_at or session.scalar(select(from_now(self.settings.retry_seconds)))
+            until = error.retry_at if error is not None else None
+            if error is not None and until is None:
+                until = session.scalar(select(from_now(self.settings.retry_seconds)))
             for errand in errands:
                 work.release(session, errand.row, until=until, error=errand.row.error)
 
@@ -138,7 +156,7 @@ def take(session: Session, table: type[B], settings: Settings) -> tuple[list[Err
 
 def _home(table: type[B], named: type[B] | None = None) -> InstrumentedAttribute[int]:
     """The column that names a row's repository; of `named`, an alias of the table, if given."""
-    column = "id" if issubclass(table, RepositoryConfig) else "repository_id"
+    column = repository_column(table).key
     found: InstrumentedAttribute[int] = getattr(named or table, column)
     return found
 

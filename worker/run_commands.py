@@ -90,7 +90,7 @@ def list_runs(
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")] = 20,
     wait: Wait = False,
 ) -> None:
-    """List backfills and undos: what was asked for, how far they are, what came of them."""
+    """List backfills, catch-ups and undos: how far they are, and what came of them."""
     from app.db import runs  # noqa: PLC0415 (imports SQLAlchemy)
 
     _, database = _open()
@@ -175,7 +175,7 @@ def _told(database: Database, run: Run) -> str:
     from app.db.learning import RunKind  # noqa: PLC0415
 
     tell: Callable[[Database, Run], str] = (
-        _told_backfill if run.kind == RunKind.BACKFILL else _told_undo
+        _told_undo if run.kind == RunKind.UNDO else _told_backfill
     )
     stage = {"pending": "under way", "superseded": "stopped"}.get(run.state, str(run.state))
     line = f"{run.id}  {run.kind:<8}  {stage:<9}  {tell(database, run)}"

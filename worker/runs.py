@@ -1,4 +1,4 @@
-"""Carry runs on, a step at a time: backfills of old issues, and undos."""
+"""Carry runs on, a step at a time: backfills of old issues, catch-ups, and undos."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Running:
         us = self.github.identity(client)
         followed = renames.follow(self.database, client, errand.repository.id)
         scene = Scene(self.database, self.settings, followed, us, errand)
-        if errand.row.kind == RunKind.BACKFILL:
-            backfill.step(scene)
-        else:
+        if errand.row.kind == RunKind.UNDO:
             undo.step(scene)
+        else:
+            backfill.step(scene)

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.core.errors import GitHubUnavailable, NotPermitted
+from app.db import retention
 from app.queue import Queue, Task, ring, waiting
 from worker import relearning
 from worker.process import Process
@@ -86,8 +87,13 @@ def register(celery: Celery, process: Process) -> None:
     @task(Task.REDELIVER)
     def redeliver() -> None:
         spacing = timedelta(seconds=process.settings.redelivery_seconds)
+        absence = timedelta(hours=process.settings.absence_hours)
+        with process.database.transaction() as session:
+            forgotten = retention.forget(session, process.settings.retention_days)
+        if forgotten:
+            log.info("texts.deleted", rows=forgotten)
         try:
-            Redelivery(process.database, process.connect(), spacing).run()
+            Redelivery(process.database, process.connect(), spacing, absence).run()
         except (GitHubUnavailable, NotPermitted) as error:
             log.warning("deliveries.unreachable", error=str(error))
 

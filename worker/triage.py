@@ -22,7 +22,7 @@ from app.core.repository_config import Config
 from app.core.settings import Settings
 from app.core.taxonomy import Taxonomy
 from app.core.text import IssueText
-from app.db import configs, models, work
+from app.db import configs, lines, models, work
 from app.db.clock import from_now
 from app.db.session import Database
 from app.db.tables import Application, Decision, IssueSnapshot, Prediction, State
@@ -86,7 +86,8 @@ class Triage:
     def run_batch(self) -> Batch:
         """Triage up to `batch_size` due issues; all zero if none was due.
 
-        Live issues go before those of a backfill, and who waited longest goes first.
+        Live issues go before those of a backfill, installations share alike, and within one who
+        waited longest goes first.
         """
         cases, claimed, unsettled = self._claim()
         to_label = sum(self._triage(group) for group in _groups(cases))
@@ -96,14 +97,12 @@ class Triage:
 
     def _claim(self) -> tuple[list[Case], int, int]:
         with self.database.transaction() as session:
-            rows = work.claim_ranked(
+            rows = lines.claim(
                 session,
-                IssueSnapshot,
                 self.settings.batch_size,
                 self.settings.lease_seconds,
-                IssueSnapshot.run_id.is_(None),
-                IssueSnapshot.run_id.is_not(None),
                 max_attempts=self.settings.max_attempts,
+                most_unlabelled=self.settings.installation_backlog,
             )
             there = [row for row in rows if not stand_aside(session, row, row)]
             every = self.settings.config_seconds

@@ -7,9 +7,8 @@ stand back where a command or a run is due.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, exists, or_, select, update
+from sqlalchemy import ColumnElement, Select, exists, or_, select
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.roles import ExpressionElementRole
 
@@ -64,18 +63,6 @@ def _claim(
         settings.lease_seconds,
         Application.snapshot_id.in_(texts),
         max_attempts=settings.max_attempts,
-    )
-
-
-def block(session: Session, installation_id: int, until: datetime) -> None:
-    """Make no call for the installation before `until`: GitHub asked us to wait."""
-    session.execute(
-        update(Installation)
-        .where(
-            Installation.id == installation_id,
-            or_(Installation.blocked_until.is_(None), Installation.blocked_until < until),
-        )
-        .values(blocked_until=until)
     )
 
 

@@ -143,6 +143,12 @@ class Settings(BaseSettings):
         ge=1,
         description="corrections by one person within an hour that teach; further ones are kept",
     )
+    installation_backlog: int = Field(
+        default=2000,
+        ge=1,
+        description="issues of an installation whose labels wait to be written; its further ones "
+        "are kept and wait to be scored",
+    )
     backfill_per_hour: float = Field(
         default=400,
         gt=0,
@@ -151,6 +157,18 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(default=5.0, gt=0, description="how often due work is looked for")
     redelivery_seconds: float = Field(
         default=300.0, gt=0, description="how often GitHub is asked for deliveries that failed"
+    )
+    absence_hours: float = Field(
+        default=24.0,
+        gt=0,
+        le=60,
+        description="after so long without word from GitHub, open issues nobody told us of are "
+        "looked for; it keeps failed deliveries for 72",
+    )
+    retention_days: float = Field(
+        default=30.0,
+        ge=0,
+        description="how long the texts of a repository are kept after the App left it",
     )
 
     host: str = Field(default="127.0.0.1", description="address the receiver listens on")

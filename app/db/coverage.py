@@ -99,6 +99,11 @@ def end_installation(session: Session, installation: Installation) -> None:
     )
 
 
+def repositories_of(installation_id: int) -> Select[int]:
+    """The ids of the installation's repositories, to be chosen from."""
+    return select(Repository.id).where(Repository.installation_id == installation_id)
+
+
 def texts_of(installation_id: int) -> Select[int]:
     """The ids of every text of the installation's repositories, to be chosen from."""
     return (

@@ -38,6 +38,7 @@ class RunKind(StrEnum):
     """What a run over many issues does."""
 
     BACKFILL = "backfill"
+    CATCH_UP = "catch-up"
     UNDO = "undo"
 
 
@@ -264,7 +265,7 @@ class Retraining(Work, Base):
 
 
 class Run(Work, Base):
-    """A backfill of old issues, or an undo of what a run (or a model version) wrote.
+    """A backfill of old issues, a catch-up after an absence, or an undo of what a run wrote.
 
     Snapshots and Applications carry the id of the run they belong to. `cursor` is where to go on,
     `options` is what was asked for, `counts` what came of it so far.

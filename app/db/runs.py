@@ -84,6 +84,31 @@ def ask_backfill(
     return _add(session, repository.id, RunKind.BACKFILL, asked_by, options)
 
 
+def ask_catch_up(session: Session, since: datetime, *, asked_by: str) -> int:
+    """Have every covered repository looked through for issues since then that nobody told us of.
+
+    Never for older ones than the installation. How many repositories; those where one goes on
+    already are left to it.
+    """
+    under_way = select(Run.repository_id).where(
+        Run.kind == RunKind.CATCH_UP, Run.state == State.PENDING
+    )
+    covered = session.execute(
+        select(Repository.id, Installation.created_at)
+        .join(Installation, Installation.id == Repository.installation_id)
+        .where(
+            Repository.removed_at.is_(None),
+            Installation.deleted_at.is_(None),
+            Repository.id.not_in(under_way),
+        )
+        .order_by(Repository.id)
+    ).all()
+    for number, installed in covered:
+        options = {"since": max(since, installed).isoformat()}
+        _add(session, number, RunKind.CATCH_UP, asked_by, options)
+    return len(covered)
+
+
 def ask_undo(session: Session, target: str, *, asked_by: str) -> list[Run]:
     """Let undos wait to be run, one for each repository that `target` wrote to.
 
@@ -189,7 +214,7 @@ def _target(session: Session, target: str) -> tuple[str, str]:
     runs = []
     if len(target) >= SHORTEST_PREFIX:
         begins = Run.id.startswith(target, autoescape=True)
-        runs = list(session.scalars(select(Run.id).where(begins, Run.kind == RunKind.BACKFILL)))
+        runs = list(session.scalars(select(Run.id).where(begins, Run.kind != RunKind.UNDO)))
         wrote = Application.run_id.startswith(target, autoescape=True)
         runs += session.scalars(select(Application.run_id).where(wrote).distinct().limit(2))
     match sorted(set(runs)):

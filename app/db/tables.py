@@ -101,6 +101,8 @@ class Installation(Base):
     deleted_at: Mapped[datetime | None]
     # No call is made for this installation before then: GitHub asked us to wait.
     blocked_until: Mapped[datetime | None]
+    # Since then GitHub refuses every call: the key, or the installation, is not accepted.
+    refused_since: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
 
@@ -115,6 +117,8 @@ class Repository(Base):
     private: Mapped[bool]
     # The owner took it out of the installation, deleted it or transferred it away.
     removed_at: Mapped[datetime | None]
+    # Since then GitHub refuses what we want to do there: a permission is missing, say.
+    refused_since: Mapped[datetime | None]
 
 
 class Delivery(Base):
@@ -159,6 +163,8 @@ class IssueSnapshot(Work, Base):
     __table_args__ = (
         UniqueConstraint("repository_id", "issue_number", "content_hash"),
         Index("ix_issue_snapshot_due", "state", "due_at"),
+        # A line is what one repository has waiting, live or of one run: see app.db.lines.
+        Index("ix_issue_snapshot_line", "state", "repository_id", "run_id", "due_at"),
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
@@ -270,6 +276,15 @@ class LabelEvent(Base):
     # Whether the actor had triage rights when we asked; None until then.
     trusted: Mapped[bool | None]
     happened_at: Mapped[datetime]
+
+
+class Watermark(Base):
+    """A moment up to which something is known to be complete, by name."""
+
+    __tablename__ = "watermark"
+
+    name: Mapped[str] = mapped_column(String(50), primary_key=True)
+    at: Mapped[datetime]
 
 
 class SeenLabel(Base):

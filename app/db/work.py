@@ -26,6 +26,7 @@ Claimed = IssueSnapshot | Application | Review | RepositoryConfig | Command | Re
 ERROR_LENGTH = 500
 # Nobody starts anything new on a lease of which more than this share is used.
 USABLE_SHARE = 0.7
+_DIED = "its worker died each time"
 
 
 def due(table: type[Claimed]) -> ColumnElement[bool]:
@@ -44,10 +45,27 @@ def claim(
     """Up to `limit` due rows, longest due first, leased for `lease_seconds` under one fresh token.
 
     Concurrent callers never get the same row. `conditions` narrow the choice. With `max_attempts`,
-    rows that were claimed that often and never finished (their workers died) are buried first.
+    rows that were claimed that often and never finished (their workers died) are buried instead.
     """
-    if max_attempts is not None:
-        _bury_exhausted(session, table, max_attempts)
+    rows: list[W] = []
+    while len(rows) < limit:
+        taken = _take(session, table, limit - len(rows), lease_seconds, conditions)
+        spent = [row for row in taken if max_attempts is not None and row.attempts > max_attempts]
+        for row in spent:
+            bury(session, row, f"claimed {max_attempts} times and never finished: {_DIED}")
+        rows += [row for row in taken if row not in spent]
+        if not spent:
+            break
+    return sorted(rows, key=lambda row: row.id)
+
+
+def _take(
+    session: Session,
+    table: type[W],
+    limit: int,
+    lease_seconds: float,
+    conditions: Sequence[ColumnElement[bool]],
+) -> list[W]:
     # A CTE, since PostgreSQL may run a sub-select with LIMIT more than once.
     chosen = (
         select(table.id)
@@ -70,24 +88,7 @@ def claim(
         .returning(table),
         execution_options={"synchronize_session": False, "populate_existing": True},
     )
-    return sorted(taken, key=lambda row: row.id)
-
-
-def claim_ranked(
-    session: Session,
-    table: type[W],
-    limit: int,
-    lease_seconds: float,
-    *ranks: ColumnElement[bool],
-    max_attempts: int | None = None,
-) -> list[W]:
-    """`claim`, but every row that meets the first of `ranks` goes before those of the next."""
-    rows: list[W] = []
-    for rank in ranks:
-        if len(rows) < limit:
-            more = limit - len(rows)
-            rows += claim(session, table, more, lease_seconds, rank, max_attempts=max_attempts)
-    return rows
+    return list(taken)
 
 
 def finish(session: Session, row: Claimed, **values: Any) -> bool:
@@ -198,19 +199,6 @@ def counts(session: Session, table: type[Claimed]) -> dict[State, int]:
 
 
 _FREE: dict[str, Any] = {"lease_token": None, "lease_until": None}
-
-
-def _bury_exhausted(session: Session, table: type[Claimed], max_attempts: int) -> None:
-    session.execute(
-        update(table)
-        .where(due(table), table.attempts >= max_attempts)
-        .values(
-            state=State.DEAD,
-            error=f"claimed {max_attempts} times and never finished: its worker died each time",
-            **_FREE,
-        ),
-        execution_options={"synchronize_session": False},
-    )
 
 
 def _ours(row: Claimed) -> Sequence[ColumnElement[bool]]:

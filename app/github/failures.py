@@ -4,6 +4,7 @@ GitHubUnavailable      try again at `retry_at`
 ├── RepositoryMoved    ask for the repository by its id, it has another name now
 └── SecondaryLimit     slow down; wait longer each time in a row
 NotPermitted           no, until an owner acts
+└── Refused            not about this one issue: the key, the installation or a permission
 Gone                   nothing there any more
 """
 
@@ -44,6 +45,18 @@ class SecondaryLimit(GitHubUnavailable):
         return SecondaryLimit(now + max(told, min(told * 2 ** min(times, 10), LONGEST_DOUBLED)))
 
 
+class Refused(NotPermitted):
+    """Our access is refused, whatever issue it is about; waiting helps once somebody mends it.
+
+    `wide` is True where no call of the installation is accepted, False where one repository, or one
+    kind of call, is refused.
+    """
+
+    def __init__(self, message: str, *, wide: bool) -> None:
+        super().__init__(message)
+        self.wide = wide
+
+
 def from_exception(error: GitHubException | ValueError) -> TriageError:
     """The error of our tree for whatever githubkit raised.
 
@@ -76,6 +89,13 @@ def from_response(response: httpx.Response) -> TriageError:
         limit = _rate_limit(response, said)
         if limit is not None:
             return limit
+    if 400 <= status < 500 and _asks_for_token(response):
+        # 404 is what another App's key gets as well: not a proof that we were uninstalled.
+        return Refused(
+            f"GitHub gives no access to the installation ({status}): {said or 'no reason given'}; "
+            "is TRIORA_APP_ID right, is the App still installed and not suspended?",
+            wide=True,
+        )
     if response.is_redirect:
         return RepositoryMoved(f"the repository has another name now ({status})")
     if status >= 500:
@@ -83,11 +103,18 @@ def from_response(response: httpx.Response) -> TriageError:
     if status in (404, 410):
         return Gone(f"GitHub answered {status}: {said or 'not there'}")
     if status == 401:
-        return NotPermitted(
+        return Refused(
             "GitHub does not accept the App's credentials (401): check TRIORA_APP_ID, "
-            "TRIORA_PRIVATE_KEY and this machine's clock"
+            "TRIORA_PRIVATE_KEY and this machine's clock",
+            wide=True,
         )
+    if status == 403 and "locked" not in said.casefold():
+        return Refused(f"GitHub refused (403): {said or 'no reason given'}", wide=False)
     return NotPermitted(f"GitHub refused ({status}): {said or 'no reason given'}")
+
+
+def _asks_for_token(response: httpx.Response) -> bool:
+    return response.request.url.path.endswith("/access_tokens")
 
 
 def _rate_limit(response: httpx.Response, said: str) -> GitHubUnavailable | None:

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 from sqlalchemy.orm import Session
 
-from app.db import configs, coverage, work
+from app.db import configs, coverage, refusals, rows, work
 from app.db.clock import from_now
-from app.db.tables import Application, Installation, IssueSnapshot, Outcome, Repository
+from app.db.learning import Command, Review
+from app.db.tables import Application, Installation, Outcome, Repository
 from app.github import events
 from app.github.events import Action, Event
 from app.intake.verdict import Arrival, Verdict, ignored
@@ -62,13 +63,12 @@ def installation_event(arrival: Arrival) -> Verdict:
 
 def _resume(arrival: Arrival) -> None:
     """An owner acted: what GitHub refused or was put off until then is due. The sweep rings."""
-    texts = coverage.texts_of(arrival.installation.id)
-    ours = Application.snapshot_id.in_(texts)
-    work.revive(arrival.session, Application, ours)
-    work.hasten(arrival.session, Application, ours)
-    work.hasten(arrival.session, IssueSnapshot, IssueSnapshot.id.in_(texts))
+    session, number = arrival.session, arrival.installation.id
+    for table in (Application, Review, Command):
+        work.revive(session, table, rows.of_repositories(table, coverage.repositories_of(number)))
+    refusals.lift(session, number)
     # The permission to read the configuration may be among what was granted.
-    configs.want_all(arrival.session, arrival.installation.id)
+    configs.want_all(session, number)
 
 
 def selection_event(arrival: Arrival) -> Verdict:

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from app.core.errors import GitHubUnavailable, Gone, NotPermitted, may_retry
-from app.github.failures import RepositoryMoved, SecondaryLimit, from_response
+from app.github.failures import Refused, RepositoryMoved, SecondaryLimit, from_response
 
 NOW_SLACK = timedelta(seconds=30)
 
@@ -87,8 +87,8 @@ def test_a_retry_after_that_is_a_date_falls_back_to_a_minute():
     [
         (301, RepositoryMoved),
         (307, RepositoryMoved),
-        (401, NotPermitted),
-        (403, NotPermitted),
+        (401, Refused),
+        (403, Refused),
         (404, Gone),
         (410, Gone),
         (422, NotPermitted),
@@ -101,6 +101,20 @@ def test_each_status_has_its_meaning(status, kind):
     error = from_response(answer(status, "why"))
     assert type(error) is kind
     assert may_retry(error) is (status >= 500 or status < 400)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 422])
+def test_no_token_for_an_installation_concerns_all_of_it(status):
+    asked = httpx.Request("POST", "https://api.github.com/app/installations/5/access_tokens")
+    error = from_response(httpx.Response(status, json={"message": "no"}, request=asked))
+    assert isinstance(error, Refused)
+    assert error.wide
+
+
+def test_what_is_refused_on_one_issue_concerns_no_other():
+    assert from_response(answer(403, "Resource not accessible by integration")).wide is False
+    locked = from_response(answer(403, "Unable to create comment because issue is locked."))
+    assert type(locked) is NotPermitted
 
 
 def test_a_refusal_quotes_github_and_not_without_end():

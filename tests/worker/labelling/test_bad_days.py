@@ -197,19 +197,6 @@ def test_a_transferred_issue_ends_quietly(labelling, github, repository, wants, 
     assert store.one(Application).state == State.SUPERSEDED
 
 
-def test_a_missing_permission_is_tried_again_much_later(
-    labelling, github, repository, labels, issue, wants, store
-):
-    permissions = {"issues": "read", "metadata": "read"}
-    github.change_installation(github.installation_id, permissions=permissions)
-    wants(issue)
-    labelling.run_batch()
-    row = store.one(Application)
-    assert row.state == State.PENDING
-    assert row.due_at > datetime.now(UTC) + timedelta(minutes=10)
-    assert "NotPermitted" in row.error
-
-
 def test_one_issue_github_refuses_does_not_stop_the_others(
     labelling, github, repository, labels, wants, store
 ):

@@ -134,7 +134,7 @@ def test_an_installation_somebody_writes_for_does_not_hold_up_the_others(
     store.to_write(1, WANTED, repository_id=77)
     assert labelling.run_batch() == 1
     (tried,) = [row for row in store.rows(Application) if row.error]
-    assert "Gone" in tried.error
+    assert "no access to the installation" in tried.error
 
 
 def test_an_uninstalled_app_writes_nothing(labelling, github, repository, issue, wants, store):
