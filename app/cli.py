@@ -37,6 +37,8 @@ Port = Annotated[
 
 def main() -> None:
     """Entry point: a TriageError is one line on stderr and exit code 2, never a traceback."""
+    # What we write holds issue texts, and models made of them: for nobody else to read.
+    os.umask(0o077)
     try:
         _add_commands_of_other_packages()
         cli()

@@ -185,6 +185,16 @@ def test_up_on_a_taken_port_ends_nothing_left_over(triora: Command, tmp_path: Pa
         process.communicate(b"\n")
 
 
+def test_nobody_else_reads_what_is_written(triora: Command, tmp_path: Path) -> None:
+    done = triora("migrate", data_dir="kept/here")
+    assert done.returncode == 0, done.stderr
+    made = [path for path in tmp_path.rglob("*") if path.is_relative_to(tmp_path / "kept")]
+    assert tmp_path / "kept/here/triora.db" in made
+    assert {path.name: oct(path.stat().st_mode & 0o077) for path in made} == dict.fromkeys(
+        (path.name for path in made), "0o0"
+    )
+
+
 def test_migrating_twice_changes_nothing(triora: Command) -> None:
     first = triora("migrate", data_dir="here")
     second = triora("migrate", data_dir="here")
