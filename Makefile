@@ -45,6 +45,23 @@ check: $(DONE)/all ## Format, lint, types, import contracts, documents
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/architecture
 
+.PHONY: security
+security: $(DONE)/tools ## Static analysis, licences, SBOM, advisories; REQUIRE=1 fails without a database
+	@mkdir -p build/security
+	$(BIN)/bandit -q -c pyproject.toml -r app worker training deploy
+	@echo "bandit: nothing found that is not excused with its reason"
+	@$(BIN)/pip-licenses --format=json --from=mixed > build/security/licences.json
+	@$(BIN)/python -m tests.security.licences < build/security/licences.json
+	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+		--of JSON -o build/security/sbom.json $(BIN)/python
+	@echo "SBOM (CycloneDX): build/security/sbom.json"
+	@$(BIN)/python -m tests.security.advisories $(if $(REQUIRE),--required)
+
+.PHONY: fuzz
+fuzz: $(DONE)/tools ## Throw random input at every parser; BUDGET=seconds for each, SEED=n
+	@$(BIN)/python -m tests.fuzz.openapi --examples 500 $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m tests.fuzz --seconds $(or $(BUDGET),30) $(if $(SEED),--seed $(SEED))
+
 .PHONY: fmt
 fmt: $(DONE)/all ## Format the code and correct what can be corrected by itself
 	$(BIN)/ruff format .
@@ -60,18 +77,26 @@ screenshot: $(DONE)/all chromium ## Take the picture in the README again
 
 .PHONY: lock
 lock: $(DONE)/all ## Pin every dependency with its hashes; UPGRADE=1 takes the newest allowed versions
-	@echo '$(TORCH)' > $(VENV)/torch.constraint
-	@cp deploy/requirements.lock $(VENV)/new.lock
-	$(BIN)/pip-compile --quiet $(if $(UPGRADE),--upgrade) --generate-hashes --extra dev \
+	@echo '$(TORCH)' > $(VENV)/lock.constraint
+	$(call pin,requirements.lock,--extra dev,Every dependency but torch)
+	@sed -e 's/ *\\$$//' -ne '/==/p' deploy/requirements.lock >> $(VENV)/lock.constraint
+	$(call pin,tools.lock,--extra security --extra fuzz,The tools of `make security` and `make fuzz`)
+	@rm $(VENV)/lock.constraint
+
+# $(call pin,FILE,EXTRAS,WHAT): write deploy/FILE.
+define pin
+	@if [ -f deploy/$(1) ]; then cp deploy/$(1) $(VENV)/new.lock; else rm -f $(VENV)/new.lock; fi
+	$(BIN)/pip-compile --quiet $(if $(UPGRADE),--upgrade) --generate-hashes $(2) \
 		--strip-extras --no-header --no-emit-index-url --no-emit-find-links \
 		--no-emit-trusted-host --unsafe-package torch --unsafe-package triton \
-		--unsafe-package triora --constraint $(VENV)/torch.constraint \
+		--unsafe-package triora --constraint $(VENV)/lock.constraint \
 		--output-file $(VENV)/new.lock pyproject.toml
-	@{ echo '# Every dependency but torch, pinned with its hashes for Python 3.11 and newer.'; \
+	@{ echo '# $(3), pinned with its hashes for Python 3.11 and newer.'; \
 		echo '# Written by `make lock`; do not edit.'; \
 		grep -v -e '^#' -e '# via -c ' -e '-c .*constraint' $(VENV)/new.lock; } > $(VENV)/done.lock
-	@mv $(VENV)/done.lock deploy/requirements.lock
-	@rm $(VENV)/new.lock $(VENV)/torch.constraint
+	@mv $(VENV)/done.lock deploy/$(1)
+	@rm $(VENV)/new.lock
+endef
 
 .PHONY: clean
 clean: ## Remove what was installed, fetched and cached, and the demo's data
@@ -117,6 +142,11 @@ $(DONE)/project: pyproject.toml $(DONE)/locked
 	@touch $@
 
 $(DONE)/all: $(DONE)/locked $(DONE)/$(TORCH) $(DONE)/weights $(DONE)/project
+	@touch $@
+
+$(DONE)/tools: deploy/tools.lock $(DONE)/all
+	@echo "installing the tools of make security and make fuzz"
+	@$(PIP) install -qq --no-deps --require-hashes -r deploy/tools.lock
 	@touch $@
 
 # Public data of the contract tests, kept in .cache and never committed.

@@ -76,7 +76,7 @@ def _convert(gguf: Path, folder: Path) -> None:
     try:
         # The reader of GGUF files has a progress bar that no setting turns off.
         with contextlib.redirect_stderr(io.StringIO()):
-            model = AutoModelForCausalLM.from_pretrained(
+            model = AutoModelForCausalLM.from_pretrained(  # nosec B615 # a local file
                 gguf.parent,
                 gguf_file=gguf.name,
                 dtype=torch.float32,
@@ -107,7 +107,7 @@ def _tokenizer(gguf: Path) -> PreTrainedTokenizerFast:
     "smollm" says: every digit alone, then GPT-2's rule. The reader of GGUF files knows only the
     second half, which would join a space or a sign to a number.
     """
-    tokenizer: Any = AutoTokenizer.from_pretrained(
+    tokenizer: Any = AutoTokenizer.from_pretrained(  # nosec B615 # a local file
         gguf.parent, gguf_file=gguf.name, local_files_only=True
     )
     tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
