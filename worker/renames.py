@@ -7,12 +7,13 @@ is created again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
 from app.core.aliases import Aliases
-from app.core.taxonomy import Taxonomy
+from app.core.repository_config import Config
+from app.core.taxonomy import Taxonomy, starts_automation
 from app.db import configs, label_names
 from app.db.session import Database
 from app.github.client import InstallationClient, IssuePage
@@ -37,6 +38,16 @@ def follow(
             return client
         known = taxonomy or configs.in_force(session, repository_id).config.taxonomy
     return Following(client, aliases, known)
+
+
+def withheld(
+    client: InstallationClient, repository: str, names: Iterable[str], config: Config
+) -> set[str]:
+    """Those of `names` whose labels were renamed to what only people set or starts automation."""
+    if not isinstance(client, Following):
+        return set()
+    now = {name: client.called(repository, name) for name in names}
+    return {name for name, new in now.items() if config.is_peoples(new) or starts_automation(new)}
 
 
 class Following(InstallationClient):
@@ -87,15 +98,15 @@ class Following(InstallationClient):
 
     def has_label(self, repository: str, name: str) -> bool:
         """True if the repository has the label, under whatever name."""
-        return super().has_label(repository, self._called(repository, name))
+        return super().has_label(repository, self.called(repository, name))
 
     def label_id(self, repository: str, name: str) -> int | None:
         """The id of the label, under whatever name."""
-        return super().label_id(repository, self._called(repository, name))
+        return super().label_id(repository, self.called(repository, name))
 
     def add_labels(self, repository: str, number: int, names: list[str]) -> list[str]:
         """Add labels under the names that hold now."""
-        called = [self._called(repository, name) for name in names]
+        called = [self.called(repository, name) for name in names]
         return [self._known(name) for name in super().add_labels(repository, number, called)]
 
     def propose_labels(
@@ -103,14 +114,21 @@ class Following(InstallationClient):
     ) -> list[str]:
         """Propose labels under the names that hold now."""
         called = [
-            proposal.model_copy(update={"name": self._called(repository, proposal.name)})
+            proposal.model_copy(update={"name": self.called(repository, proposal.name)})
             for proposal in proposals
         ]
         return [self._known(name) for name in super().propose_labels(repository, number, called)]
 
     def remove_label(self, repository: str, number: int, name: str) -> None:
         """Take one label off, whatever it is called now."""
-        super().remove_label(repository, number, self._called(repository, name))
+        super().remove_label(repository, number, self.called(repository, name))
+
+    def called(self, repository: str, name: str) -> str:
+        """What the label that the taxonomy calls `name` is called now."""
+        folded = name.casefold()
+        if folded not in self._now and self._renamed(name):
+            self.lacks(repository, [name])
+        return self._now.get(folded, name)
 
     def _known(self, name: str) -> str:
         return self._aliases.canonical(name, self._taxonomy)
@@ -122,9 +140,3 @@ class Following(InstallationClient):
         """The other names under which a label of the taxonomy may stand: none of the taxonomy's."""
         others = self._aliases.others(name)
         return frozenset(x for x in others if self._taxonomy.owner_of(x) is None)
-
-    def _called(self, repository: str, name: str) -> str:
-        folded = name.casefold()
-        if folded not in self._now and self._renamed(name):
-            self.lacks(repository, [name])
-        return self._now.get(folded, name)

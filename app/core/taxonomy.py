@@ -44,6 +44,11 @@ AUTOMATION_LABELS = frozenset(
 _SEPARATORS = re.compile(r"[\s:/_.-]+")
 
 
+def starts_automation(label: str) -> bool:
+    """True for the name of a GitHub label that is never ours to write: AUTOMATION_LABELS."""
+    return _SEPARATORS.sub(" ", label.casefold()).strip() in AUTOMATION_LABELS
+
+
 class Label(BaseModel):
     """One allowed answer of a dimension, tied to one GitHub label.
 
@@ -63,7 +68,7 @@ class Label(BaseModel):
     @field_validator("github")
     @classmethod
     def _starts_nothing(cls, name: str) -> str:
-        if _SEPARATORS.sub(" ", name.casefold()).strip() in AUTOMATION_LABELS:
+        if starts_automation(name):
             raise ValueError(f"label {name!r} starts automation: choose another name")
         return name
 

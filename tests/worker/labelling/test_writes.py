@@ -2,6 +2,7 @@
 
 import threading
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy import select
 
@@ -16,7 +17,7 @@ from app.db.tables import (
     SeenLabel,
     State,
 )
-from tests.worker.conftest import T0
+from tests.worker.conftest import T0, meanwhile
 from tests.worker.labelling.journal import CREATE, HIGH, LOW, UI, posts, writes
 from worker.labelling import Labelling
 from worker.plan import DELETED
@@ -249,6 +250,18 @@ def test_a_label_of_ours_that_a_person_confirmed_is_not_replaced(
     wants(issue, title="edited", observed_at=T0 + timedelta(hours=1))
     labelling.run_batch()
     assert set(github.labels(issue, repository)) == {LOW, UI}
+
+
+def test_somebody_who_refuses_the_new_label_before_the_old_one_goes_keeps_the_old_one(
+    labelling, github, repository, labels, issue, wants, monkeypatch
+):
+    wants(issue, {"severity": [LOW]})
+    labelling.run_batch()
+    wants(issue, {"severity": [HIGH]}, title="edited", observed_at=T0 + timedelta(hours=1))
+    refuse = partial(github.unlabel, issue, HIGH, by="tom", repository=repository)
+    meanwhile(monkeypatch, "add_labels", refuse)
+    labelling.run_batch()
+    assert github.labels(issue, repository) == [LOW]
 
 
 def test_an_overtaken_text_is_not_labelled(

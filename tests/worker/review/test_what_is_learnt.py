@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from app.core.decision import Reason
 from app.db import corrections
-from app.db.learning import Correction, Review
+from app.db.learning import Correction, RepositoryConfig, Review
 from app.db.tables import Application, Installation, IssueSnapshot, Repository, SeenLabel, State
 from tests.worker.conftest import T0
 from tests.worker.labelling.journal import HIGH, LOW, UI
@@ -117,6 +118,20 @@ def test_we_write_a_renamed_label_under_its_new_name_and_respect_who_used_it(sce
     scene.store.change(IssueSnapshot, snapshot.id, state=State.SUPERSEDED)
     scene.bot_says(fresh, version="words-2", severity=LOW)
     assert scene.github.labels(fresh, scene.repository) == ["P3"]
+
+
+def test_a_label_renamed_to_what_is_not_ours_to_write_is_left_to_people(scene):
+    with scene.store.database.transaction() as session:
+        row = session.get_one(RepositoryConfig, scene.store.repository_id)
+        row.in_force = {"deny": {"labels": ["P*"]}}
+    scene.bot_says(scene.open(), severity=HIGH, component=UI)
+    scene.github.rename_label(HIGH, "P1", repository=scene.repository)
+    scene.github.rename_label(UI, "Auto-Merge", repository=scene.repository)
+    number = scene.open()
+    scene.bot_says(number, severity=HIGH, component=UI, reproducibility="reproducibility: rare")
+    assert scene.github.labels(number, scene.repository) == ["reproducibility: rare"]
+    row = scene.store.rows(Application)[-1]
+    assert row.kept == dict.fromkeys(("severity", "component"), str(Reason.PEOPLES))
 
 
 def test_a_deleted_label_does_not_look_as_if_people_had_taken_it_off(scene):
