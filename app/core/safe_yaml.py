@@ -6,6 +6,7 @@ else as a key (`on`, `no`, `1.0`, a date) stay the text they are; so do dates as
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ MAX_BYTES = 64 * 1024
 MAX_DEPTH = 12
 # Where libyaml is built in, its parser; PyYAML's own is a hundred times slower.
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 # Keys and list positions from the top.
 Path = tuple[str | int, ...]
@@ -83,7 +86,15 @@ def _build(loader: Any, node: yaml.Node, path: Path, lines: dict[Path, int]) -> 
     except ValueError:
         # A date that is none, a number too long: then it is a text.
         return node.value
-    return value if isinstance(value, str | int | float | bool | None) else node.value
+    value = value if isinstance(value, str | int | float | bool | None) else node.value
+    return _clean(value, node) if isinstance(value, str) else value
+
+
+def _clean(text: str, node: yaml.Node) -> str:
+    """`text` as given. PostgreSQL stores no NUL, and GitHub takes no such character in a name."""
+    if _CONTROL.search(text):
+        raise ConfigProblem(f"line {node.start_mark.line + 1}: control characters are not allowed")
+    return text
 
 
 def _mapping(
@@ -94,7 +105,7 @@ def _mapping(
         line = key_node.start_mark.line + 1
         if not isinstance(key_node, yaml.ScalarNode):
             raise ConfigProblem(f"line {line}: a key is plain text")
-        key = key_node.value
+        key = _clean(key_node.value, key_node)
         if key in built:
             raise ConfigProblem(f"line {line}: key {key!r} stands twice")
         lines[*path, key] = line

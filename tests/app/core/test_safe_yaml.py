@@ -12,6 +12,8 @@ from app.core.errors import ConfigProblem
     ("text", "said"),
     [
         ("a: &x [1]\nb: *x", "line 1: anchors"),
+        ('a: 1\nb: ["x\\0"]', "line 2: control characters"),
+        ('"\\e": 1', "line 1: control characters"),
         ("a: [1]\nb: *x", "line 2: anchors"),
         ("a: !!python/object/apply:os.system [id]", "line 1: tags"),
         ("a: !x 1", "line 1: tags"),
