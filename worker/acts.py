@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy import select, update
 
-from app.core.commands import Mistake, Order, Setting, Verb, quoted
+from app.core.commands import Mistake, Order, Setting, Verb, named, quoted
 from app.core.taxonomy import Dimension, Label
 from app.db import configs, snapshots, words
 from app.db.configs import InForce
@@ -94,8 +94,8 @@ class Acts:
             raise Mistake("The issue is closed; only open issues are labelled.")
         open_to_us = [d for d in taxonomy.written if not seen.done.touched(d)]
         if not open_to_us:
-            named = ", ".join(d.called for d in taxonomy.written)
-            raise Mistake(f"People have decided {named} here: there is nothing left to label.")
+            asked = ", ".join(named(d.called) for d in taxonomy.written)
+            raise Mistake(f"People have decided {asked} here: there is nothing left to label.")
         with scene.database.transaction() as session:
             # A person waits for it: whatever run brought it, it is not a run's now.
             present.take_in(session, scene.repository_id, seen.issue, hurry=True)
@@ -116,6 +116,8 @@ class Acts:
             self._note(removed=[name])
             takeback.take_off(scene, number, name)
         self._mark_undone()
+        if self.force.config.comment:
+            takeback.disown(scene, number)
         return f"took back {', '.join(scene.row.words.get(words.REMOVED) or ['nothing'])}"
 
     def _look(self) -> takeback.Look:

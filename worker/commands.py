@@ -14,6 +14,7 @@ from sqlalchemy import select
 from app.core import commands
 from app.core.commands import Mistake, Order, Verb
 from app.core.errors import NotPermitted
+from app.core.repository_config import PATH
 from app.core.settings import Settings
 from app.db import configs, reviews, work
 from app.db.clock import from_now
@@ -32,6 +33,7 @@ log = structlog.get_logger()
 DONE, REFUSED = "+1", "confused"
 NO_RIGHTS = "no triage rights in this repository"
 OUTCOME_LENGTH = 500
+BROKEN = f"`{PATH}` cannot be used as it is: somebody who may has to mend it first."
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ class Commanding:
 
     def _obey_one(self, scene: Scene[Command], force: InForce, line: str) -> str:
         asked = commands.read(line, force.config.taxonomy)
+        if force.broken and (not isinstance(asked, Order) or asked.verb is Verb.RERUN):
+            raise Mistake(BROKEN)
         if not isinstance(asked, Order):
             return Acts(scene, force).label(asked)
         if asked.verb is Verb.EXPLAIN:
@@ -103,7 +107,8 @@ class Commanding:
                 .order_by(Command.id.desc())
                 .limit(1)
             )
-        spoken = earlier or self._said(scene, explanation.MARKER)
+        # Ours since the command first: an answer of its own that was lost, the old one deleted.
+        spoken = self._said(scene, explanation.MARKER) or earlier
         scene.hold()
         if spoken is None or not scene.client.reword(scene.name, spoken, text):
             spoken = scene.client.say(scene.name, scene.row.issue_number, text)

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.core.commands import quoted
+from app.core.commands import named, quoted
 from app.core.decision import Action
 from app.core.taxonomy import Dimension
 from app.db import words
@@ -91,11 +91,11 @@ def _row(
     best, likely = ordered[0]
     # Both are shown where corrections have moved it: what was decided on, and the model's own.
     own = f" (without corrections {_percent(prediction.scores.get(best, 0.0))})" if shifted else ""
-    others = ", ".join(f"{name} {_percent(p)}" for name, p in ordered[1 : 1 + RUNNERS_UP])
+    others = ", ".join(f"{named(name)} {_percent(p)}" for name, p in ordered[1 : 1 + RUNNERS_UP])
     threshold = decision.threshold if decision is not None else None
     cells = (
-        dimension.called,
-        f"**{best}** (then {others})",
+        named(dimension.called),
+        f"**{named(best)}** (then {others})",
         f"{_percent(likely)}{own}",
         _percent(threshold) if threshold is not None else "–",
         _outcome(dimension, decision, application),
@@ -128,7 +128,7 @@ def _corrected(session: Session, repository_id: int, number: int) -> list[str]:
         .order_by(Correction.dimension)
     )
     return [
-        f"{quoted(row.actor)} {row.change} {row.dimension}: "
+        f"{quoted(row.actor)} {row.change} {named(row.dimension)}: "
         + (", ".join(quoted(label) for label in row.labels) or "none")
         for row in corrected
     ]
@@ -142,11 +142,12 @@ def _near(session: Session, snapshot: IssueSnapshot, version: str, force: InForc
     if not force.config.memory:
         return []
     found = nearest(session, snapshot.repository_id, snapshot.id, version)
-    near = "; ".join(
-        f"{quoted(f'#{it.number}')} ({', '.join(f'{d}: {x}' for d, x in it.labels.items())})"
-        for it in found
-    )
+    near = "; ".join(f"{quoted(f'#{it.number}')} ({_listed(it.labels)})" for it in found)
     return [f"nearest corrected issues: {near}"] if near else []
+
+
+def _listed(labels: Mapping[str, str]) -> str:
+    return ", ".join(f"{named(dimension)}: {named(label)}" for dimension, label in labels.items())
 
 
 def _standing(session: Session, repository_id: int, number: int, force: InForce) -> list[str]:

@@ -5,9 +5,11 @@ A hidden marker finds it again. It quotes nothing of the issue.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from app.core.commands import named
 from app.core.taxonomy import Taxonomy
 from app.github.client import InstallationClient
 from app.github.models import Comment, Identity
@@ -93,13 +95,13 @@ def text(lines: Sequence[Line]) -> str:
 
 
 def _cell(name: str) -> str:
-    return name.replace("|", "\\|").replace("@", "@\u200b")
+    return _bars(named(name))
 
 
 def _code(name: str) -> str:
-    # A name with a backtick needs a longer fence; a bar ends a cell even in code.
-    fence = "``" if "`" in name else "`"
-    return f"{fence} {_bars(name)} {fence}" if fence == "``" else f"`{_bars(name)}`"
+    # Backticks need a longer fence; a bar ends a cell even in code.
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", name)), default=0))
+    return f"{fence} {_bars(name)} {fence}" if "`" in name else f"`{_bars(name)}`"
 
 
 def _bars(name: str) -> str:

@@ -19,7 +19,7 @@ from app.db import words
 from app.db.learning import Command, Run
 from app.db.tables import Application, IssueSnapshot, LabelEvent
 from app.github.models import Issue, IssueEvent
-from worker import hands
+from worker import hands, remark
 from worker.scene import Scene
 
 OURS_NO_MORE = str(Reason.PERSON_DECIDED)
@@ -111,3 +111,9 @@ def take_off(scene: Scene[R], number: int, name: str) -> None:
     scene.hold()
     scene.client.remove_label(scene.name, number, name)
     scene.pause()
+
+
+def disown(scene: Scene[R], number: int) -> None:
+    """Let the comment on the issue, if there is one, say that no label there is ours any more."""
+    guards = {"before_write": scene.hold, "after_write": scene.pause}
+    remark.Remark(scene.client, scene.us, scene.name, number, **guards).say([], first=False)

@@ -16,7 +16,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from app.core.errors import Gone
-from app.core.taxonomy import Taxonomy
+from app.core.repository_config import Config
 from app.db import configs, runs, work
 from app.db.clock import from_now
 from app.db.learning import Run
@@ -48,10 +48,10 @@ def step(scene: Scene[Run]) -> None:
     if scene.row.cursor is None:
         _stop_target(scene)
     with scene.database.reading() as session:
-        taxonomy = configs.in_force(session, scene.repository_id).config.taxonomy
+        config = configs.in_force(session, scene.repository_id).config
         todo = _next(session, scene)
     for written in todo:
-        _take_back(scene, written, taxonomy)
+        _take_back(scene, written, config)
     with scene.database.transaction() as session:
         if todo:
             pause = 2 * scene.settings.write_spacing_seconds
@@ -93,8 +93,8 @@ def _next(session: Session, scene: Scene[Run]) -> Sequence[Written]:
     return [Written(row, number) for row, number in rows]
 
 
-def _take_back(scene: Scene[Run], it: Written, taxonomy: Taxonomy) -> None:
-    row = it.application
+def _take_back(scene: Scene[Run], it: Written, config: Config) -> None:
+    row, taxonomy = it.application, config.taxonomy
     if not row.written:
         return _note(scene, it, (), {})
     try:
@@ -120,7 +120,17 @@ def _take_back(scene: Scene[Run], it: Written, taxonomy: Taxonomy) -> None:
         _mark(scene, it, name)
         takeback.take_off(scene, it.number, name)
         removed.append(name)
+    if removed and config.comment and not _has_more(scene, it.number, seen, removed):
+        takeback.disown(scene, it.number)
     return _note(scene, it, removed, left)
+
+
+def _has_more(scene: Scene[Run], number: int, seen: takeback.Look, removed: Sequence[str]) -> bool:
+    """True if another run or version wrote labels that still stand there."""
+    with scene.database.reading() as session:
+        ours = takeback.written(session, scene.repository_id, number)
+    there = {name.casefold() for name in seen.live} - {name.casefold() for name in removed}
+    return any(name.casefold() in there for name in ours)
 
 
 def _mark(scene: Scene[Run], it: Written, name: str) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.core.configured_taxonomy import COMMAND, word_of
 from app.core.errors import BadRequest
 from app.core.taxonomy import Dimension, Label, Taxonomy
 
@@ -19,13 +20,15 @@ from app.core.taxonomy import Dimension, Label, Taxonomy
 MOST = 10
 # Longer than any label's name with its dimension's; the rest of a line is cut.
 LONGEST = 150
-TRIAGE = "triage"
+TRIAGE = COMMAND
 ALIASES: Mapping[str, str] = {"repro": "reproducibility"}
 
 _BREAK = re.compile(r"\r\n|\n|\r")
 _FENCE = re.compile(r"\s*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+){0,4}(?P<mark>`{3,}(?=[^`]*$)|~{3,})")
 _PRE = re.compile(r"\s*<pre[\s>]", re.IGNORECASE)
 _PRE_END = re.compile(r"</pre>", re.IGNORECASE)
+# Neither `@team`, `#12`, a link nor markup.
+_HARMLESS = re.compile(r"[^\W\d_]+(?:[ -][^\W\d_]+)*")
 # Four columns of indentation make a block of code.
 _INDENTED = re.compile(r" {0,3}\t| {4}")
 
@@ -92,6 +95,11 @@ def quoted(text: str) -> str:
     return f"`{shown if len(shown) <= 60 else shown[:59] + '…'}`"
 
 
+def named(text: str) -> str:
+    """A name as Markdown: itself where it is letters alone, else code that mentions nobody."""
+    return text if _HARMLESS.fullmatch(text) else quoted(text)
+
+
 def _order(rest: str) -> Order:
     try:
         return Order(Verb(rest.casefold()))
@@ -103,15 +111,11 @@ def _order(rest: str) -> Order:
 
 def _dimensions(taxonomy: Taxonomy) -> dict[str, Dimension]:
     """The words that name a dimension whose labels are written, case-folded."""
-    named = {_word(d.called): d for d in taxonomy.written} | {
-        _word(d.name): d for d in taxonomy.written
+    named = {word_of(d.called): d for d in taxonomy.written} | {
+        word_of(d.name): d for d in taxonomy.written
     }
     aliases = {alias: named[name] for alias, name in ALIASES.items() if name in named}
     return aliases | named
-
-
-def _word(name: str) -> str:
-    return "-".join(name.casefold().split())
 
 
 def _labels(dimension: Dimension, word: str, rest: str) -> tuple[Label, ...]:
@@ -136,7 +140,7 @@ def _labels(dimension: Dimension, word: str, rest: str) -> tuple[Label, ...]:
 
 def _forms(label: Label) -> Iterator[str]:
     yield label.github.casefold()
-    yield _word(label.name)
+    yield word_of(label.name)
     yield label.name.casefold()
 
 

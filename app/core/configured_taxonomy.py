@@ -12,6 +12,8 @@ from app.core.config_rules import MAX_DIMENSIONS, MAX_LABELS, DimensionRule, Gat
 from app.core.taxonomy import DEFAULT_TAXONOMY, Dimension, Label, Taxonomy
 
 NEW_COLOR = "ededed"
+# Of comments, as app.core.commands knows it; a dimension of that name could not be set by one.
+COMMAND = "triage"
 Path = tuple[str | int, ...]
 Rules = Mapping[str, DimensionRule | Literal[False]]
 
@@ -119,7 +121,9 @@ def _refuse_twins(dimensions: Sequence[Dimension], built: Built) -> None:
     written: dict[str, str] = {}
     for dimension in dimensions:
         path: Path = ("dimensions", dimension.name)
-        for word in {dimension.name.casefold(), dimension.called.casefold()}:
+        for word in {word_of(dimension.name), word_of(dimension.called)}:
+            if word == COMMAND:
+                built.mistakes.append((path, f"`/{COMMAND}` is a command: choose another name"))
             if called.setdefault(word, dimension.name) != dimension.name:
                 built.mistakes.append((path, f"{word!r} names two dimensions"))
         _refuse_twin_labels(dimension, written, built)
@@ -154,6 +158,11 @@ def _gate(
         key, name = ("label", asked.label) if there else ("dimension", asked.dimension)
         built.mistakes.append((("gate", key), f"there is no {key} {name!r}"))
     return None
+
+
+def word_of(name: str) -> str:
+    """As in a command: case and the kind of blank do not count."""
+    return "-".join(name.casefold().split())
 
 
 def _words(message: str) -> str:

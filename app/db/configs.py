@@ -23,12 +23,16 @@ PAUSED = "paused by a maintainer"
 
 @dataclass(frozen=True)
 class InForce:
-    """`waiting` is why nothing is written to GitHub for now, if nothing is."""
+    """`waiting` is why nothing is written to GitHub for now, if nothing is.
+
+    broken: there is a configuration with a mistake, and none was ever good: `config` is a guess.
+    """
 
     config: Config = DEFAULT_CONFIG
     paused: bool = False
     waiting: str | None = UNREAD
     read_at: datetime | None = None
+    broken: bool = False
 
 
 def in_force(session: Session, repository_id: int) -> InForce:
@@ -44,8 +48,8 @@ def of(row: RepositoryConfig) -> InForce:
         config = repository_config.in_force(row.in_force)
     except Mistakes:
         # An older Triora knew another key.
-        return InForce(DEFAULT_CONFIG, paused, PAUSED if paused else BROKEN, row.read_at)
-    return InForce(config, paused, _waiting(row), row.read_at)
+        return InForce(DEFAULT_CONFIG, paused, PAUSED if paused else BROKEN, row.read_at, True)
+    return InForce(config, paused, _waiting(row), row.read_at, _broken(row))
 
 
 def _waiting(row: RepositoryConfig) -> str | None:
@@ -53,7 +57,11 @@ def _waiting(row: RepositoryConfig) -> str | None:
         return PAUSED
     if row.read_at is None:
         return UNREAD
-    return BROKEN if row.problem is not None and row.in_force is None else None
+    return BROKEN if _broken(row) else None
+
+
+def _broken(row: RepositoryConfig) -> bool:
+    return row.problem is not None and row.in_force is None
 
 
 def learn(session: Session, repository_id: int) -> None:

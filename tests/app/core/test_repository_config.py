@@ -171,6 +171,7 @@ def test_a_pattern_that_would_take_python_hours_takes_milliseconds():
         ("dimensions: {component: {labels: {x: {}}}}", "a new label needs a description"),
         ("dimensions: {kind: {labels: {bug: false, feature: false}}}", "needs 2 to 40 labels"),
         ("dimensions: {component: {rename: severity}}", "'severity' names two dimensions"),
+        ("dimensions: {component: {rename: Triage}}", "`/triage` is a command"),
         (
             "dimensions: {severity: {labels: {low: {github: 'Component: UI'}}}}",
             "stands for severity/low already",

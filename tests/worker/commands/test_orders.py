@@ -3,7 +3,7 @@
 import pytest
 
 from app.db import configs, words
-from app.db.learning import Command
+from app.db.learning import Command, RepositoryConfig
 from app.db.tables import Application, IssueSnapshot
 from tests.worker.conftest import T0, meanwhile
 from tests.worker.labelling.journal import HIGH, LOW, UI
@@ -145,3 +145,42 @@ def test_what_somebody_decides_while_a_label_is_changed_stays(desk, monkeypatch)
     meanwhile(monkeypatch, "add_labels", act)
     desk.commanding.run_batch()
     assert desk.labels == {LOW}
+
+
+def test_where_the_configuration_was_never_right_no_label_is_guessed(desk):
+    desk.store.change(
+        RepositoryConfig,
+        desk.store.repository_id,
+        in_force=None,
+        problem="foo: there is no such key",
+    )
+    row = desk.tell("/severity high\n/triage rerun\n/triage pause")
+    assert (desk.labels, waiting(desk)) == (set(), [])
+    assert row.outcome.startswith("paused; `.github/triora.yml` cannot be used as it is")
+    # Nor while it is paused as well.
+    desk.tell("/severity high")
+    assert desk.labels == set()
+
+
+def test_after_an_undo_the_comment_claims_no_label_any_more(desk):
+    with desk.store.database.transaction() as session:
+        session.get_one(RepositoryConfig, desk.store.repository_id).in_force = {"comment": True}
+    desk.bot_labels(severity=["high"])
+    assert "I read this report and set labels" in desk.replies()[0]
+    desk.tell("/triage undo")
+    (said,) = desk.replies()
+    assert "None of the labels here is from me any more." in said
+
+
+def test_names_of_labels_mention_nobody_in_what_we_say(desk):
+    team = {"component": {"rename": "#1", "labels": {"@core/team": {"description": "all"}}}}
+    with desk.store.database.transaction() as session:
+        row = session.get_one(RepositoryConfig, desk.store.repository_id)
+        row.in_force = {"dimensions": team, "comment": True}
+    desk.github.edit_issue(desk.number, title="@core/team is down", repository=desk.repository)
+    desk.tell("/triage rerun")
+    desk.triage()
+    desk.tell("/triage explain")
+    said = "\n".join(desk.replies())
+    assert "| `#1` | **`@core/team`** (then" in said
+    assert "| `#1` | `#1: @core/team` | 90% |" in said
