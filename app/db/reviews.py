@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import case, delete, select, update
+from sqlalchemy import bindparam, case, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -29,24 +30,16 @@ def want(
     A review that waits already stays due when it is; whoever is at one loses the lease, since what
     it read is old.
     """
-    dialect = session.get_bind().dialect.name
-    statement = (sqlite if dialect == "sqlite" else postgresql).insert(Review)
-    asked = statement.values(
-        repository_id=repository_id,
-        issue_number=number,
-        rights={},
-        created_at=from_now(),
-        state=State.PENDING,
-        due_at=from_now(seconds),
-        attempts=0,
-    ).on_conflict_do_update(index_elements=["repository_id", "issue_number"], set_=_again(seconds))
-    session.execute(asked)
+    _want(session, repository_id, [(number, seconds)])
 
 
 def want_many(session: Session, repository_id: int, numbers: Iterable[int]) -> None:
     """The same for many issues, one after the other: each is a request to GitHub."""
-    for place, number in enumerate(numbers):
-        want(session, repository_id, number, seconds=SETTLE_SECONDS + place * SPACING_SECONDS)
+    _want(
+        session,
+        repository_id,
+        [(n, SETTLE_SECONDS + place * SPACING_SECONDS) for place, n in enumerate(numbers)],
+    )
 
 
 def want_all(session: Session, repository_id: int) -> None:
@@ -64,7 +57,7 @@ def want_known(session: Session, repository_id: int, number: int) -> None:
     session.execute(
         update(Review)
         .where(Review.repository_id == repository_id, Review.issue_number == number)
-        .values(_again(SETTLE_SECONDS)),
+        .values(_again(from_now(SETTLE_SECONDS))),
         execution_options={"synchronize_session": False},
     )
 
@@ -85,10 +78,34 @@ def forget(session: Session, repository_id: int, number: int, reason: str) -> No
     )
 
 
-def _again(seconds: float) -> dict[str, Any]:
+def _want(session: Session, repository_id: int, soon: Sequence[tuple[int, float]]) -> None:
+    """`soon`: issue number and seconds from now. One round for tens of thousands of them, since
+    receivers wait for the same lock."""
+    if not soon:
+        return
+    now = session.scalar(select(from_now()))
+    dialect = session.get_bind().dialect.name
+    statement = (sqlite if dialect == "sqlite" else postgresql).insert(Review)
+    asked = statement.values(
+        repository_id=repository_id,
+        issue_number=bindparam("number"),
+        rights={},
+        created_at=now,
+        state=State.PENDING,
+        due_at=bindparam("due"),
+        attempts=0,
+    ).on_conflict_do_update(
+        index_elements=["repository_id", "issue_number"], set_=_again(statement.excluded.due_at)
+    )
+    rows = [{"number": n, "due": now + timedelta(seconds=seconds)} for n, seconds in soon]
+    # By the connection: a session would take the rows for objects to be inserted in bulk.
+    session.connection().execute(asked, rows)
+
+
+def _again(due_at: Any) -> dict[str, Any]:
     return {
         "state": State.PENDING,
-        "due_at": case((_WAITS, Review.due_at), else_=from_now(seconds)),
+        "due_at": case((_WAITS, Review.due_at), else_=due_at),
         # The age of what waits is what an outage is measured by.
         "created_at": case((_WAITS, Review.created_at), else_=from_now()),
         "attempts": case((_WAITS, Review.attempts), else_=0),
