@@ -85,8 +85,13 @@ class Memory:
         for together in rows.values():
             place = asked[together[0]][0]
             assert place is not None  # noqa: S101 - narrows the type for mypy
-            shifts = self._hold(session, place).shifts
-            shifted = _shifted(shifts, place.taxonomy, [asked[row][1] for row in together])
+            try:
+                shifts = self._hold(session, place).shifts
+                shifted = _shifted(shifts, place.taxonomy, [asked[row][1] for row in together])
+            except (ValueError, ArithmeticError) as error:
+                # States of another width, say, under a name that stayed: labels matter more.
+                log.warning("memory.unusable", version=place.version, error=type(error).__name__)
+                continue
             for row, scores in zip(together, shifted, strict=True):
                 found[row] = scores
         return found

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import delete, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.core.corrections import Change
@@ -153,13 +154,18 @@ def texts(session: Session, snapshot_ids: Sequence[int]) -> list[tuple[int, Issu
 
 def keep(session: Session, repository_id: int, snapshot_id: int, version: str, kept: Kept) -> None:
     """Keep how `version` sees a text, in place of how it saw it before."""
-    row = session.scalar(
-        select(MemoryVector).where(
-            MemoryVector.snapshot_id == snapshot_id, MemoryVector.model_version == version
-        )
-    ) or MemoryVector(repository_id=repository_id, snapshot_id=snapshot_id, model_version=version)
-    row.vector, row.scores = kept.vector, {name: dict(s) for name, s in kept.scores.items()}
-    session.add(row)
+    values = {"vector": kept.vector, "scores": {name: dict(s) for name, s in kept.scores.items()}}
+    dialect = session.get_bind().dialect.name
+    statement = (sqlite if dialect == "sqlite" else postgresql).insert(MemoryVector)
+    # Two workers may read the same issue again at the same time.
+    session.execute(
+        statement.values(
+            repository_id=repository_id,
+            snapshot_id=snapshot_id,
+            model_version=version,
+            **values,
+        ).on_conflict_do_update(index_elements=["snapshot_id", "model_version"], set_=values)
+    )
 
 
 def forget(session: Session, repository_id: int, version: str, most: int = KEPT) -> None:

@@ -1,12 +1,13 @@
 """A correction counts at once, in the repository it was made in and nowhere else."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from hashlib import sha256
 
 import numpy as np
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import event, select, text, update
 
 from app.core.corrections import Change
 from app.core.decision import Thresholds
@@ -18,8 +19,9 @@ from app.db.clock import from_now
 from app.db.learning import Correction, MemoryVector, RepositoryConfig
 from app.db.tables import Application, Decision, IssueSnapshot, Prediction, State
 from app.predictions import latest
+from tests.waiting import until
 from tests.worker.conftest import T0, Store
-from worker import explanation
+from worker import explanation, memory
 from worker.memory import READ_AGAIN, Memory, Place
 from worker.model.query import Answer, Query
 from worker.triage import Triage
@@ -358,3 +360,39 @@ def count_statements(database):
     seen = []
     event.listen(database.engine, "before_cursor_execute", lambda *args: seen.append(args[2]))
     return seen
+
+
+def test_states_of_another_width_cost_the_memory_and_no_label(small, settings):
+    """TRIORA_MODEL may be a folder whose content was exchanged: the version keeps its name."""
+    triage = triage_of(small, settings)
+    taught(small, triage)
+    with small.database.transaction() as session:
+        session.execute(update(MemoryVector).values(vector=b"\0" * 8))
+    triaged(small, triage_of(small, settings), 99, "alpha again")
+    assert severity(small, 99)[0] == ["critical"]
+
+
+def blocked(store):
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    with store.database.reading() as session:
+        return session.scalar(text(waits))
+
+
+def test_two_workers_may_read_the_same_issue_again_at_once(store):
+    """The second one waits for the first and keeps what it saw itself: neither of them fails."""
+    store.issue(1, "alpha")
+    answers = [Reader().answer_one("alpha"), Reader(first=0.6).answer_one("alpha")]
+    with ThreadPoolExecutor(1) as pool:
+        with store.database.transaction() as session:
+            snapshot = session.scalar(select(IssueSnapshot.id))
+            memory.keep(session, 1, snapshot, answers[0])
+
+            def second():
+                with store.database.transaction() as other:
+                    memory.keep(other, 1, snapshot, answers[1])
+
+            done = pool.submit(second)
+            if store.database.engine.dialect.name == "postgresql":
+                until(lambda: blocked(store), "the second worker waits", 30)
+        done.result(timeout=30)
+    assert store.one(MemoryVector).scores["severity"]["critical"] == 0.6
