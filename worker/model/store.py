@@ -40,6 +40,10 @@ KEPT_FOLDERS = 64
 KEPT_SECONDS = 86400.0
 
 
+class StoreUnreachable(ConfigProblem):
+    """The model store did not answer: a wrong setting, or an outage that another try outlasts."""
+
+
 class ModelStore:
     """Adapters under `url` (a path, or file://, s3://, gs://, memory://, …).
 
@@ -55,13 +59,14 @@ class ModelStore:
         """Store the adapter in `folder`; its URI and digest.
 
         ArtifactMismatch when it is none: files missing, too large, not safetensors, or of
-        different training runs. ConfigProblem when the store does not take it.
+        different training runs. StoreUnreachable when the store does not take it. What is there
+        already but damaged is replaced.
         """
         check(folder)
         digest = artifact_digest(folder)
         place = self._place(digest)
         with _named_errors(self._system.unstrip_protocol(place)):
-            if not self._system.exists(place):
+            if not self._has(place, digest):
                 self._upload(folder, place)
         return self._system.unstrip_protocol(place), digest
 
@@ -69,8 +74,8 @@ class ModelStore:
         """The folder of that adapter on this machine, every byte checked against `digest`.
 
         The store is asked first, then `uri`: a store that moved needs no change anywhere.
-        ArtifactMismatch when it is nowhere, or not what it was; ConfigProblem when the store does
-        not answer.
+        ArtifactMismatch when it is nowhere, or not what it was; StoreUnreachable when the store
+        does not answer.
         """
         folder = self._cache / digest
         if folder.is_dir():
@@ -98,6 +103,19 @@ class ModelStore:
 
     def _place(self, digest: str) -> str:
         return f"{self._root}/{digest}.tar"
+
+    def _has(self, place: str, digest: str) -> bool:
+        """True if the adapter is there, every byte of it."""
+        if not self._system.exists(place):
+            return False
+        self._cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="part-", dir=self._cache) as scratch:
+            try:
+                with self._system.open(place, "rb") as source:
+                    _unpack(source, Path(scratch), place)
+            except ArtifactMismatch:
+                return False
+            return _is(Path(scratch), digest)
 
     def _upload(self, folder: Path, place: str) -> None:
         self._system.makedirs(self._root, exist_ok=True)
@@ -228,7 +246,7 @@ def _named_errors(uri: str) -> Iterator[None]:
             " `triora models add FOLDER`, or point TRIORA_MODEL_STORE to where it is"
         ) from error
     except Exception as error:  # every file system has its own
-        raise ConfigProblem(
+        raise StoreUnreachable(
             f"the model store does not answer for {uri} ({type(error).__name__}): is"
             " TRIORA_MODEL_STORE right, and may this process use it?"
         ) from error

@@ -132,6 +132,17 @@ def test_a_truncated_object_is_told_from_a_missing_one(store, folder):
         store.fetch(uri, digest)
 
 
+@pytest.mark.parametrize("damage", [b"x" * 100, None])
+def test_putting_an_adapter_again_mends_a_damaged_object(store, folder, damage):
+    """As the error of whoever finds it damaged says."""
+    uri, digest = store.put(folder)
+    with fsspec.open(uri, "rb") as source:
+        content = source.read()
+    rewrite(uri, damage or content.replace(b"LORA", b"lora"))
+    store.put(folder)
+    assert store.fetch(uri, digest).is_dir()
+
+
 def test_an_adapter_damaged_on_this_machine_is_fetched_again(store, folder):
     uri, digest = store.put(folder)
     fetched = store.fetch(uri, digest)
