@@ -67,10 +67,13 @@ class Watch:
 
     def _roll_back(self, suspect: str) -> int:
         with self.database.transaction() as session:
+            version = models.find(session, suspect)
+            models.lock(session, version.repository_id)
             # Read again under the lock: somebody may have promoted another one meanwhile.
-            version = next((v for v in _active(session) if v.version == suspect), None)
-            verdict = self._verdict(session, version) if version is not None else None
-            if version is None or verdict is None:
+            if version.state != Version.ACTIVE:
+                return 0
+            verdict = self._verdict(session, version)
+            if verdict is None:
                 return 0
             reason = _say(*verdict)
             _, now = models.rollback(session, version.repository_id, reason)

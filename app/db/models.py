@@ -129,12 +129,24 @@ def add(
     return row
 
 
+def lock(session: Session, repository_id: int | None) -> None:
+    """Until the transaction ends nobody else changes what is active in this scope.
+
+    Whoever decides by what is active takes it before looking. What the session has read of the
+    scope before is read anew. (SQLite has one writer anyway.)
+    """
+    session.scalars(
+        select(ModelVersion).where(_in(repository_id)).order_by(ModelVersion.id).with_for_update(),
+        execution_options={"populate_existing": True},
+    ).all()
+
+
 def promote(session: Session, version: ModelVersion, reason: str = "") -> ModelVersion | None:
     """Make `version` the active one of its scope; the version it replaced, if there was one.
 
     The caller knows that it may (`refusal`). Promoting the active version changes nothing.
     """
-    _lock(session, version.repository_id)
+    lock(session, version.repository_id)
     before = session.scalar(select(ModelVersion).where(*_active_in(version.repository_id)))
     if before is not None and before.id == version.id:
         return None
@@ -161,7 +173,7 @@ def rollback(
     shared version, or the adapter the workers were started with. BadRequest when the scope has no
     active version.
     """
-    _lock(session, repository_id)
+    lock(session, repository_id)
     bad = session.scalar(select(ModelVersion).where(*_active_in(repository_id)))
     if bad is None:
         raise BadRequest(
@@ -182,7 +194,7 @@ def rollback(
 
 def retire(session: Session, version: ModelVersion, reason: str) -> None:
     """Take `version` out of service for good, or out of the candidates."""
-    _lock(session, version.repository_id)
+    lock(session, version.repository_id)
     _retire(version, reason)
     session.flush()
 
@@ -233,11 +245,6 @@ def _retire(version: ModelVersion, reason: str) -> None:
     version.state = Version.RETIRED
     version.retired_at = from_now()
     version.reason = reason[:SAID_LENGTH]
-
-
-def _lock(session: Session, repository_id: int | None) -> None:
-    """Two promotions of one scope come one after the other (SQLite has one writer anyway)."""
-    session.scalars(select(ModelVersion.id).where(_in(repository_id)).with_for_update()).all()
 
 
 def _in(repository_id: int | None) -> ColumnElement[bool]:
