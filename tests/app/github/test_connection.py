@@ -10,20 +10,29 @@ from githubkit.auth import TokenAuthStrategy
 from app.core.errors import GitHubUnavailable
 from app.github.client import InstallationClient
 from app.github.connection import PER_PAGE, Connection
+from app.github.failures import RepositoryMoved
 
 
 class Odd(BaseHTTPRequestHandler):
-    """Answers 200 with the server's `body` and `link`; keeps what it was asked."""
+    """Answers with the server's status, `body` and `link`; keeps what it was asked."""
 
-    def do_GET(self):
+    def answer(self):
         self.server.asked.append((self.path, self.headers.get("authorization")))
         body = self.server.body.encode()
-        self.send_response(200)
+        self.send_response(self.server.status)
         self.send_header("content-length", str(len(body)))
         if self.server.link:
             self.send_header("link", self.server.link)
+        if self.server.location:
+            self.send_header("location", self.server.location)
         self.end_headers()
         self.wfile.write(body)
+
+    def do_GET(self):
+        self.answer()
+
+    def do_POST(self):
+        self.answer()
 
     def log_message(self, *_):
         """Say nothing."""
@@ -33,10 +42,11 @@ class Odd(BaseHTTPRequestHandler):
 def odd_servers():
     running = []
 
-    def start(body, link=""):
+    def start(body, link="", status=200, location=""):
         server = ThreadingHTTPServer(("127.0.0.1", 0), Odd)
         server.body = body if isinstance(body, str) else json.dumps(body)
         server.link, server.asked = link, []
+        server.status, server.location = status, location
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         running.append((server, thread))
@@ -86,6 +96,18 @@ def test_a_list_that_continues_on_another_host_gets_no_token(odd_servers):
         list(connect(lure).items("/x"))
     assert elsewhere.asked == []
     assert lure.asked == [(f"/api/v3/x?per_page={PER_PAGE}", "token a-token")]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_nobody_is_followed_to_another_host(odd_servers, status):
+    elsewhere = odd_servers([])
+    target = f"http://127.0.0.1:{elsewhere.server_address[1]}/api/v3/x"
+    connection = connect(odd_servers({}, status=status, location=target))
+    with pytest.raises(RepositoryMoved):
+        connection.get("/x")
+    with pytest.raises(RepositoryMoved):
+        connection.send("POST", "/x", {"labels": ["high"]})
+    assert elsewhere.asked == []
 
 
 def test_a_list_without_end_is_cut(odd_servers):
