@@ -70,8 +70,10 @@ class Manifest(_Frozen):
         return self
 
     def save(self, folder: Path) -> None:
-        """Write it beside the adapter in `folder`."""
-        (folder / MANIFEST).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        """Write it beside the adapter in `folder`, whole or not at all."""
+        part = folder / f"{MANIFEST}.part"
+        part.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        part.replace(folder / MANIFEST)
 
 
 def load(folder: Path) -> Manifest:

@@ -13,8 +13,9 @@ from pathlib import Path
 import structlog
 
 from app.core.errors import ArtifactMismatch
-from app.core.manifest import Manifest
+from app.core.manifest import Manifest, check
 from app.core.manifest import load as load_manifest
+from app.core.prompt import PROMPT_VERSION
 from app.core.settings import Settings
 from training import model_card
 from training.evaluation import evaluate
@@ -58,13 +59,7 @@ def make(
     if not (adapter / CONFIG).is_file():
         _train(plan, folder, active, parent, settings)
     holdout = plans.rows(folder, plan, "holdout")
-    new = _said(plan, adapter, holdout, settings)
-    try:
-        old = _said(plan, active, holdout, settings)
-    except ArtifactMismatch as error:
-        # Made for other labels than the repository has now: it does not serve, the base model does.
-        log.warning("active.unfit", reason=str(error))
-        parent, old = None, _said(plan, None, holdout, settings)
+    new, old = (_said(plan, a, holdout, settings) for a in (adapter, active))
     verdict = judge(new, old, plan.taxonomy, rules)
     return Candidate(adapter, _describe(plan, folder, parent, new, old, verdict), verdict)
 
@@ -94,17 +89,35 @@ def _train(
 
 def _active_folder(plan: Plan, settings: Settings, store: ModelStore) -> Path | None:
     """The adapter that answers now; None if the base model does by itself."""
-    if plan.origin is not None:
-        return store.fetch(plan.origin.uri, plan.origin.digest)
-    return adapter_folder(settings, resolve(settings.model))
+    preset = resolve(settings.model)
+    if plan.origin is None:
+        return adapter_folder(settings, preset)
+    found = store.fetch(plan.origin.uri, plan.origin.digest)
+    try:
+        check(
+            load_manifest(found),
+            base_model=preset.name,
+            base_revision=None,
+            prompt_version=PROMPT_VERSION,
+            taxonomy=None,
+        )
+    except ArtifactMismatch as error:
+        # TRIORA_MODEL is another one since: no worker can load it, their own adapter answers.
+        log.warning("active.unfit", version=plan.origin.version, reason=str(error))
+        return adapter_folder(settings, preset)
+    return found
 
 
 def _said(
     plan: Plan, adapter: Path | None, holdout: Sequence[Example], settings: Settings
 ) -> list[Prediction]:
-    """What serving with `adapter`, or with the base model, says of the holdout."""
+    """What serving with `adapter`, or with the base model, says of the holdout.
+
+    Serving asks an adapter for labels that it was not trained for, too: so must the gate, or a
+    candidate would be compared with less than what answers now.
+    """
     chosen = settings.model_copy(update={"adapter": str(adapter) if adapter else NO_ADAPTER})
-    scorer = build_scorer(chosen, plan.taxonomy)
+    scorer = build_scorer(chosen, None)
     scores = scorer.score([example.text for example in holdout], plan.taxonomy)
     # A prediction keeps no word of a report: figures and cards are made of them.
     return [

@@ -44,7 +44,7 @@ class Started:
 
 def build_scorer(
     settings: Settings,
-    taxonomy: Taxonomy = DEFAULT_TAXONOMY,
+    taxonomy: Taxonomy | None = DEFAULT_TAXONOMY,
     *,
     machine: Hardware | None = None,
 ) -> Scorer:
@@ -57,7 +57,7 @@ def build_scorer(
 
 def start(
     settings: Settings,
-    taxonomy: Taxonomy = DEFAULT_TAXONOMY,
+    taxonomy: Taxonomy | None = DEFAULT_TAXONOMY,
     *,
     machine: Hardware | None = None,
     merge: bool = True,
@@ -65,10 +65,11 @@ def start(
     """Load base model and adapter as `settings` say.
 
     The adapter is `settings.adapter`, or the shipped one of the model, or none. It must have been
-    trained for the dimensions of `taxonomy`. `machine`: device and number format, by default what
-    `settings.device` computes fast. merge: add the adapter into the weights where they are not
-    packed; otherwise others may stand beside it. ConfigProblem when weights are absent,
-    ArtifactMismatch when they do not belong together.
+    trained for the dimensions of `taxonomy`; None: for whichever, as when a repository with labels
+    of its own is served. `machine`: device and number format, by default what `settings.device`
+    computes fast. merge: add the adapter into the weights where they are not packed; otherwise
+    others may stand beside it. ConfigProblem when weights are absent, ArtifactMismatch when they do
+    not belong together.
     """
     hush()
     hardware.use_cores()
@@ -77,6 +78,7 @@ def start(
     folder = adapter_folder(settings, preset)
     base = loading.load(preset, settings.data_dir, machine)
     found = adapter.verified(folder, base, taxonomy) if folder else None
+    tried = taxonomy or DEFAULT_TAXONOMY
     model = loading.expand(base.model, machine)
     merged = merge and folder is not None and not loading.is_packed(model)
     if folder is not None:
@@ -84,9 +86,9 @@ def start(
     own = None if merged or folder is None else OWN
     scorer = scorer_of(model, base, found, settings, machine, own)
     if found:
-        adapter.check_answers(found, scorer.encoder, taxonomy)
+        adapter.check_answers(found, scorer.encoder, tried)
     # The first pass compiles kernels; a mismatch of tokenizer and taxonomy shows here, not later.
-    scorer.score([NOTHING], taxonomy)
+    scorer.score([NOTHING], tried)
     log.info(
         "model.loaded",
         version=scorer.version,
