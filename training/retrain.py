@@ -20,7 +20,7 @@ from app.core.errors import TriageError
 from app.core.settings import Settings
 from app.db import models, work
 from app.db.clock import from_now
-from app.db.learning import ModelVersion, Retraining, Version
+from app.db.learning import ModelVersion, Retraining
 from app.db.session import Database
 from app.db.tables import State
 from training.gate import Rules, Verdict
@@ -30,7 +30,7 @@ from training.retraining.candidate import Candidate
 from training.retraining.draft import TooLittle
 from training.retraining.lease import Lease
 from training.retraining.plan import Plan
-from worker.model.store import ModelStore
+from worker.model.store import ModelStore, StoreUnreachable
 
 log = structlog.get_logger()
 
@@ -55,7 +55,8 @@ class Retrainer:
         """What came of one due retraining (of that repository, if given), in words.
 
         None if none is due, or if this machine is at one already. A TriageError ends the retraining
-        for good and is raised; after any other error it is due again when its lease runs out.
+        for good and is raised, but for a model store that does not answer: then it goes on later.
+        After any other error it is due again when its lease runs out.
         """
         self._place.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
@@ -77,6 +78,8 @@ class Retrainer:
             try:
                 with Lease(self._database, row, seconds) as lease:
                     outcome = self._carry_out(row, lease)
+            except StoreUnreachable as error:
+                return self._put_off(row, error)
             except TriageError as error:
                 log.error("retraining.failed", id=row.id, error=type(error).__name__)
                 with self._database.transaction() as session:
@@ -86,6 +89,19 @@ class Retrainer:
             log.info("retraining.ended", id=row.id, outcome=outcome)
             return outcome
         return None
+
+    def _put_off(self, row: Retraining, error: StoreUnreachable) -> str:
+        """Hours of training wait for the store to come back; they are on disk."""
+        log.warning("retraining.put_off", id=row.id, error=str(error))
+        with self._database.transaction() as session:
+            work.fail(
+                session,
+                row,
+                str(error),
+                delay_seconds=self._settings.lease_seconds,
+                max_attempts=self._settings.max_attempts,
+            )
+        return f"put off for {self._settings.lease_seconds} seconds: {error}"
 
     def _clear(self) -> None:
         """Delete the rows of retrainings that nobody will go on with: they are issue text."""
@@ -127,14 +143,18 @@ class Retrainer:
         verdict, name = made.verdict, made.manifest.version
         origin = drawn.origin.version if drawn.origin is not None else None
         with self._database.transaction() as session:
+            models.lock(session, row.repository_id)
             current = models.active(session, row.repository_id)
             overtaken = (current.version if current is not None else None) != origin
             kept = OVERTAKEN if overtaken else "" if verdict.promote else verdict.reason
+            version = session.scalar(select(ModelVersion).where(ModelVersion.version == name))
+            if version is not None and not kept:
+                # Nothing new was learned, so the same weights came out: what was said stands.
+                kept = models.refusal(version) or ""
             outcome = f"{name} is kept as a candidate: {kept}" if kept else f"{name} is active: "
             outcome += "" if kept else verdict.reason
             if not self._finish(session, row, outcome, drawn.until, name):
                 return TAKEN_OVER
-            version = session.scalar(select(ModelVersion).where(ModelVersion.version == name))
             if version is None:
                 version = models.add(
                     session,
@@ -146,7 +166,7 @@ class Retrainer:
                     report=_report(row, drawn, verdict),
                     reason=kept,
                 )
-            if not kept and version.state == Version.CANDIDATE:
+            if not kept:
                 models.promote(session, version, verdict.reason)
         shutil.rmtree(folder, ignore_errors=True)
         return outcome

@@ -16,6 +16,7 @@ from sqlalchemy import select, update
 
 from app.core.errors import ArtifactMismatch
 from app.core.settings import Settings
+from app.core.taxonomy import DEFAULT_TAXONOMY, Dimension, Taxonomy
 from app.db import models, retrainings
 from app.db.clock import from_now
 from app.db.learning import ModelVersion, Retraining, Version
@@ -26,11 +27,14 @@ from tests.training.rows import distinct
 from tests.waiting import until
 from tests.worker.model.conftest import byte_level, llama
 from training.config import CONFIGS
+from training.config import read as read_config
 from training.finetune import CHECKPOINTS
+from training.gate import Rules
 from training.retrain import FOLDER, Retrainer
 from training.retraining import candidate
+from training.retraining import plan as plans
 from training.retraining.candidate import Candidate
-from worker.model.store import ModelStore
+from worker.model.store import ModelStore, StoreUnreachable
 
 TRIORA = str(Path(sys.executable).with_name("triora"))
 REPORTS = taught.reports(110)
@@ -246,6 +250,69 @@ def test_a_problem_that_no_other_try_would_mend_ends_it_with_the_reason(make, mo
     )
     # The rows it would have learned from are issue text.
     assert [path.name for path in (place.settings.data_dir / FOLDER).iterdir()] == ["lock"]
+
+
+def test_the_gate_asks_the_active_model_as_serving_does_whatever_the_labels(trained, tmp_path):
+    """A repository that dropped a label is answered by the adapter, not by the bare base model."""
+    place, _, made = trained
+    severity = DEFAULT_TAXONOMY["severity"]
+    fewer = Dimension(**severity.model_dump() | {"labels": severity.labels[:3]})
+    taxonomy = Taxonomy(
+        dimensions=tuple(fewer if d is severity else d for d in DEFAULT_TAXONOMY.dimensions),
+        gate=DEFAULT_TAXONOMY.gate,
+    )
+    shutil.copytree(made.folder, tmp_path / candidate.ADAPTER)
+    plan = plans.Plan(
+        repository=taught.NAME,
+        until=taught.T0,
+        origin=None,
+        start="active",
+        config=read_config(str(place.settings.retraining_config), {}),
+        taxonomy=taxonomy,
+        learned=(),
+        left_out={},
+    )
+    rows = [row for row in REPORTS if row.label("severity") != severity.names[3]]
+    parts = dict.fromkeys(plans.PARTS, rows[:8])
+    plans.save(tmp_path, plan, parts)
+    settings = place.settings.model_copy(update={"adapter": str(made.folder)})
+    store = ModelStore(settings.model_store_url, settings.model_cache)
+
+    verdict = candidate.make(plan, tmp_path, Rules(issues=1), settings, store).verdict
+
+    # The same adapter on both sides: nothing is better or worse.
+    assert (verdict.mended, verdict.broken) == (0, 0)
+    assert verdict.calibration_error.candidate == verdict.calibration_error.active
+
+
+def test_what_was_rolled_back_does_not_return_by_training_the_same_again(
+    trained, make, monkeypatch
+):
+    """Nothing new was said, so the same weights come out of a second retraining."""
+    place, _ = again(trained, make, monkeypatch)
+    place.run()
+    with place.database.transaction() as session:
+        models.rollback(session, taught.REPOSITORY, "people changed its labels")
+    assert place.ask()
+    assert "is kept as a candidate: it was rolled back (people" in place.run()
+    assert place.one(ModelVersion).state == Version.RETIRED
+
+
+def test_a_store_that_does_not_answer_puts_the_end_off_and_loses_no_training(
+    trained, make, monkeypatch
+):
+    place, made = again(trained, make, monkeypatch)
+
+    def unreachable(*_):
+        raise StoreUnreachable("the model store does not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("training.retrain.ModelStore.put", unreachable)
+        assert "put off" in place.run()
+    assert [path.name for path in (place.settings.data_dir / FOLDER).iterdir() if path.is_dir()]
+    with place.database.transaction() as session:
+        session.execute(update(Retraining).values(due_at=from_now(-1)))
+    assert place.run() == f"{made.manifest.version} is active: {made.verdict.reason}"
 
 
 def test_a_repository_that_taught_too_little_is_told_how_much_is_needed(make):

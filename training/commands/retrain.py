@@ -37,7 +37,8 @@ def retrain(
     # The sweep of a running Triora rings for it; nobody needs a broker to ask.
     if now and wait:
         raise ConfigProblem("--now trains here and waits by itself: leave --wait out")
-    from app.db import retrainings  # noqa: PLC0415 (imports SQLAlchemy)
+    from app.db import retrainings, work  # noqa: PLC0415 (imports SQLAlchemy)
+    from app.db.learning import Retraining  # noqa: PLC0415
     from app.db.migrate import require_migrated  # noqa: PLC0415 (imports Alembic)
     from app.db.session import Database  # noqa: PLC0415
 
@@ -47,6 +48,8 @@ def retrain(
     repository_id = _known(database, repository)
     with database.transaction() as session:
         fresh = retrainings.ask(session, repository_id, "triora retrain")
+        # One that an outage put off goes on now.
+        work.hasten(session, Retraining, Retraining.repository_id == repository_id)
     if now:
         typer.echo(_train_here(database, settings, repository_id))
         return

@@ -40,11 +40,10 @@ def draw_up(
         raise TooLittle("the App is no longer installed there")
     taxonomy = configs.in_force(session, repository.id).config.taxonomy
     active = models.active(session, repository.id)
+    learned = _learned(active)
     known = corrections.lessons(session, repository.id, until=row.until)
     rows, left_out = taught.examples(known, repository.full_name, taxonomy)
-    parts = taught.divide(
-        rows, highest=highest_severity(taxonomy), learned=_learned(active), shares=shares
-    )
+    parts = taught.divide(rows, highest=highest_severity(taxonomy), learned=learned, shares=shares)
     if len(parts.holdout) < shares.least:
         raise TooLittle(
             f"too little to learn from: {len(rows)} issues were corrected or confirmed, and"
@@ -61,7 +60,12 @@ def draw_up(
         start=settings.retraining_start,
         config=config,
         taxonomy=taxonomy,
-        learned=tuple(parts.learned),
+        # Who goes on from the active version knows what that one learned, whatever became of it.
+        learned=tuple(
+            sorted(learned.union(parts.learned))
+            if settings.retraining_start == "active"
+            else parts.learned
+        ),
         left_out=dict(left_out),
     )
     plans.save(
