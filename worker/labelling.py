@@ -31,7 +31,7 @@ from worker.permit import Rules
 from worker.plan import MISSING, Plan, plan
 from worker.proposing import Outcome, Proposing
 from worker.settle import settle
-from worker.turns import Job, take_turn
+from worker.turns import Job, somebody_asks, take_turn
 
 log = structlog.get_logger()
 
@@ -75,6 +75,8 @@ class Labelling:
 
     def _work_through(self, client: InstallationClient, jobs: Sequence[Job]) -> None:
         for index, job in enumerate(jobs):
+            if index and self._is_asked(job.repository.installation_id):
+                return self._give_back(jobs[index:])
             try:
                 self._carry(client, job)
             except LeaseLost as error:
@@ -96,6 +98,10 @@ class Labelling:
             except Exception as error:  # noqa: BLE001 - one odd issue must not stop the others
                 self._settle(job, error)
         return None
+
+    def _is_asked(self, installation_id: int) -> bool:
+        with self.database.reading() as session:
+            return somebody_asks(session, installation_id)
 
     def _settle(self, job: Job, error: Exception) -> None:
         with self.database.transaction() as session:
@@ -200,6 +206,7 @@ class Labelling:
         """Propose what is not written, and say what was, where the repository wants that."""
         with self.database.reading() as session:
             chances = permit.chances(session, job)
+            first = not permit.was_labelled(session, job)
         name, number = job.repository.full_name, job.snapshot.issue_number
         guards = {"before_write": lambda: self._hold(job), "after_write": self._pause}
         proposing = Proposing(client, name, number, rules.taxonomy, seen, **guards)
@@ -208,7 +215,6 @@ class Labelling:
         if rules.config.comment and job.snapshot.run_id is None:
             us = self.github.identity(client)
             lines = remark.lines(rules.taxonomy, job.row.wanted, look.todo.kept, chances)
-            first = job.row.applied_at is None
             remark.Remark(client, us, name, number, **guards).say(lines, first=first)
         return outcome
 

@@ -12,9 +12,9 @@ from app.core.repository_config import Config
 from app.core.settings import Settings
 from app.core.taxonomy import Taxonomy
 from app.db import configs, snapshots, work
-from app.db.learning import RepositoryConfig
+from app.db.learning import RepositoryConfig, Run
 from app.db.session import Database
-from app.db.tables import Decision, IssueSnapshot, Prediction
+from app.db.tables import Application, Decision, IssueSnapshot, Prediction
 from app.github.client import InstallationClient
 from worker import house
 from worker.config_reading import refresh
@@ -91,3 +91,22 @@ def chances(session: Session, job: Job) -> dict[str, dict[str, float]]:
         prediction.dimension: (decision and decision.scores) or prediction.scores
         for prediction, decision in rows
     }
+
+
+def was_labelled(session: Session, job: Job) -> bool:
+    """True if the issue was labelled before, but for backfills: then it had its one comment.
+
+    If there is none now, a person deleted it, or none was wanted.
+    """
+    earlier = (
+        select(Application.id)
+        .join(IssueSnapshot, IssueSnapshot.id == Application.snapshot_id)
+        .where(
+            IssueSnapshot.repository_id == job.snapshot.repository_id,
+            IssueSnapshot.issue_number == job.snapshot.issue_number,
+            Application.applied_at.is_not(None),
+            Application.run_id.not_in(select(Run.id)),
+        )
+        .limit(1)
+    )
+    return session.scalar(earlier) is not None

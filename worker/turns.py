@@ -105,6 +105,12 @@ def is_written_for(
     )
 
 
+def somebody_asks(session: Session, installation_id: int) -> bool:
+    """True while a person's command waits: whoever pauses the bot means its next label."""
+    asked = select(Installation.id).where(Installation.id == installation_id, _goes_first(Command))
+    return session.scalar(asked) is not None
+
+
 def _goes_first(table: type[Command | Run]) -> ColumnElement[bool]:
     asked, repository = aliased(table), aliased(Repository)
     return (

@@ -84,8 +84,11 @@ def _next(session: Session, scene: Scene[Run]) -> Sequence[Written]:
             runs.written_by(*_target(scene.row)),
             IssueSnapshot.repository_id == scene.repository_id,
             Application.id > int(scene.row.cursor or 0),
-            # Labels were written; or were about to be, when the row was stopped.
-            or_(Application.applied_at.is_not(None), Application.state == State.SUPERSEDED),
+            # Labels were written; or were about to be, when the row was stopped or died.
+            or_(
+                Application.applied_at.is_not(None),
+                Application.state.in_((State.SUPERSEDED, State.DEAD)),
+            ),
         )
         .order_by(Application.id)
         .limit(STEP)

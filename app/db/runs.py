@@ -182,7 +182,7 @@ def stop(session: Session, run_id: str) -> None:
     )
     session.execute(
         update(IssueSnapshot)
-        .where(IssueSnapshot.run_id == run_id, IssueSnapshot.state == State.PENDING)
+        .where(IssueSnapshot.run_id == run_id, IssueSnapshot.state.in_(_UNFINISHED))
         .values(error="its run was undone", **_OVER),
         execution_options={"synchronize_session": False},
     )
@@ -195,7 +195,7 @@ def drop_waiting(session: Session, repository_id: int, what: str, target: str) -
         update(Application)
         .where(
             written_by(what, target),
-            Application.state == State.PENDING,
+            Application.state.in_(_UNFINISHED),
             Application.snapshot_id.in_(texts),
         )
         .values(error="undone", **_OVER)
@@ -205,6 +205,8 @@ def drop_waiting(session: Session, repository_id: int, what: str, target: str) -
     return len(waiting.all())
 
 
+# What died may be given another life, so an undo ends that as well.
+_UNFINISHED = (State.PENDING, State.DEAD)
 _OVER = {"state": State.SUPERSEDED, "lease_token": None, "lease_until": None}
 
 

@@ -47,8 +47,12 @@ def preview(
     precision: Annotated[
         float, typer.Option(min=0.5, max=0.99, help="Share of written labels that shall be right.")
     ] = 0.9,
-    no_model: Annotated[bool, typer.Option(help="Learn from words alone; takes seconds.")] = False,
-    fresh: Annotated[bool, typer.Option(help="Collect anew what was collected before.")] = False,
+    no_model: Annotated[
+        bool, typer.Option("--no-model", help="Learn from words alone; takes seconds.")
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Collect anew what was collected before.")
+    ] = False,
 ) -> None:
     """Report what Triora would do in a repository, measured on its own history.
 

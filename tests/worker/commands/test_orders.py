@@ -184,3 +184,16 @@ def test_names_of_labels_mention_nobody_in_what_we_say(desk):
     said = "\n".join(desk.replies())
     assert "| `#1` | **`@core/team`** (then" in said
     assert "| `#1` | `#1: @core/team` | 90% |" in said
+
+
+def test_a_pause_is_not_kept_waiting_by_a_queue_of_labels(desk, monkeypatch):
+    waiting_too = desk.github.open_issue(repository=desk.repository)["number"]
+    for number, title in ((desk.number, "first"), (waiting_too, "second")):
+        here = desk.store.repository_id
+        desk.store.to_write(number, {"severity": [HIGH]}, repository_id=here, title=title)
+    meanwhile(monkeypatch, "add_labels", lambda: desk.comment("/triage pause"))
+    desk.labelling.run_batch()
+    desk.commanding.run_batch()
+    desk.labelling.run_batch()
+    assert desk.labels == {HIGH}
+    assert desk.github.labels(waiting_too, desk.repository) == []

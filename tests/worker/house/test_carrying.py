@@ -269,3 +269,17 @@ def test_somebody_elses_comment_with_our_marker_is_not_taken_for_ours(rules):
     house.github.comment(number, "<!-- triora:labels -->", by="rita", repository=house.repository)
     house.work()
     assert len(house.comments(number)) == 2
+
+
+def test_a_comment_that_a_person_deleted_does_not_come_back(rules):
+    house = rules("comment: true")
+    number = house.issue("high ui")
+    house.work()
+    comments = f"/repos/{house.repository}/issues"
+    (said,) = house.github.rest("GET", f"{comments}/{number}/comments")
+    house.github.rest("DELETE", f"{comments}/comments/{said['id']}")
+    later = T0 + timedelta(days=400)
+    house.store.issue(number, "low ui", repository_id=house.number, observed_at=later)
+    house.work()
+    assert house.labels(number) == [UI, "severity: low"]
+    assert house.comments(number) == []

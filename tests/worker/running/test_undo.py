@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from app.db import work
 from app.db.learning import Run
 from app.db.tables import Application, State
 from tests.worker.conftest import meanwhile
@@ -130,3 +131,21 @@ def test_a_label_somebody_touches_while_the_one_before_it_goes_stays(works, monk
     run = works.finish(works.undo(done))
     assert works.labels(number) == {UI, AUDIO}
     assert run.counts == {"stopped": 0, "taken_back": 1, "left": {"a person decided": 1}}
+
+
+def test_a_label_whose_row_died_of_lost_answers_is_taken_back_and_stays_off(works, store):
+    number = works.open("high")
+    run = works.backfill()
+    works.step()
+    works.triage()
+    works.step()
+    works.step()
+    works.github.fault("POST /repos/*/*/issues/*/labels", "drop-after")
+    works.labelling.run_batch()
+    row = store.one(Application)
+    store.change(Application, row.id, state=State.DEAD)
+    assert works.labels(number) == {HIGH}
+    works.finish(works.undo(run))
+    with store.database.transaction() as session:
+        assert work.revive(session, Application) == 0
+    assert works.labels(number) == set()
