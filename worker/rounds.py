@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import structlog
-from sqlalchemy import ColumnElement, exists, select
-from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
-from sqlalchemy.sql.roles import ExpressionElementRole
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.core.errors import GitHubUnavailable, Gone
 from app.core.settings import Settings
@@ -23,13 +22,13 @@ from app.db.learning import Command, RepositoryConfig, Review, Run
 from app.db.refusals import block
 from app.db.rows import repository_column
 from app.db.session import Database
-from app.db.tables import Installation, Repository, State
+from app.db.tables import Installation, Repository
 from app.github.client import AppClient, InstallationClient
 from app.github.failures import Refused, RepositoryMoved
 from worker import refusals
 from worker.settle import settle
 from worker.standing import barred
-from worker.turns import TURN, is_open, is_written_for
+from worker.turns import TURN, is_open, is_worked_for, is_written_for
 
 log = structlog.get_logger()
 
@@ -147,18 +146,11 @@ def take(session: Session, table: type[B], settings: Settings) -> tuple[list[Err
         table,
         TURN,
         settings.lease_seconds,
-        _home(table).in_(covered),
+        repository_column(table).in_(covered),
         max_attempts=settings.max_attempts,
     )
     errands = [Errand(row, session.get_one(Repository, _home_of(row))) for row in rows]
     return [e for e in errands if not barred(session, e.row, e.repository)], len(rows)
-
-
-def _home(table: type[B], named: type[B] | None = None) -> InstrumentedAttribute[int]:
-    """The column that names a row's repository; of `named`, an alias of the table, if given."""
-    column = repository_column(table).key
-    found: InstrumentedAttribute[int] = getattr(named or table, column)
-    return found
 
 
 def _home_of(row: Review | Command | RepositoryConfig | Run) -> int:
@@ -170,7 +162,7 @@ def _choose(session: Session, table: type[B]) -> int | None:
     installation_id: int | None = session.scalar(
         select(Installation.id)
         .join(Repository, Repository.installation_id == Installation.id)
-        .join(table, _home(table) == Repository.id)
+        .join(table, repository_column(table) == Repository.id)
         .where(work.due(table), is_open(), ~_busy(table, Installation.id))
         .order_by(table.due_at)
         .limit(1)
@@ -182,17 +174,7 @@ def _choose(session: Session, table: type[B]) -> int | None:
     return installation_id
 
 
-def _busy(table: type[B], installation_id: ExpressionElementRole[int] | int) -> ColumnElement[bool]:
+def _busy(table: type[B], installation_id: InstrumentedAttribute[int] | int) -> ColumnElement[bool]:
     if issubclass(table, Command | Run):
         return is_written_for(installation_id)
-    held, repository = aliased(table), aliased(Repository)
-    return (
-        exists()
-        .where(
-            held.state == State.PENDING,
-            held.lease_until > from_now(),
-            _home(table, held) == repository.id,
-            repository.installation_id == installation_id,
-        )
-        .correlate(Installation)
-    )
+    return is_worked_for(table, installation_id)

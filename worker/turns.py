@@ -7,15 +7,16 @@ stand back where a command or a run is due.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, or_, select
-from sqlalchemy.orm import Session, aliased
-from sqlalchemy.sql.roles import ExpressionElementRole
+from sqlalchemy import ColumnElement, Select, literal, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from app.core.settings import Settings
 from app.db import coverage, work
 from app.db.clock import from_now
 from app.db.learning import Command, Run
+from app.db.rows import repository_column
 from app.db.tables import Application, Installation, IssueSnapshot, Repository, State
 from worker.standing import stand_aside
 
@@ -68,23 +69,27 @@ def _claim(
 
 def _choose(session: Session) -> int | None:
     """The installation whose work has waited longest, locked until the transaction ends."""
-    installation_id: int | None = session.scalar(
-        select(Installation.id)
-        .join(Repository, Repository.installation_id == Installation.id)
-        .join(IssueSnapshot, IssueSnapshot.repository_id == Repository.id)
-        .join(Application, Application.snapshot_id == IssueSnapshot.id)
-        .where(
-            work.due(Application),
-            is_open(),
-            ~is_written_for(Installation.id),
-            ~_goes_first(Command),
-            ~_goes_first(Run),
+    # Nobody waits for what a backfill brought. Two questions, since each follows the index of what
+    # is due and ends with the first find; in one, all that is due would have to be sorted.
+    for live in (True, False):
+        installation_id: int | None = session.scalar(
+            select(Installation.id)
+            .join(Repository, Repository.installation_id == Installation.id)
+            .join(IssueSnapshot, IssueSnapshot.repository_id == Repository.id)
+            .join(Application, Application.snapshot_id == IssueSnapshot.id)
+            .where(
+                work.due(Application),
+                IssueSnapshot.run_id.is_(None) if live else IssueSnapshot.run_id.is_not(None),
+                is_open(),
+                ~is_written_for(Installation.id),
+                ~_among(Installation.id, _asked(Command), _asked(Run)),
+            )
+            .order_by(Application.due_at)
+            .limit(1)
+            .with_for_update(of=Installation, skip_locked=True)
         )
-        # Nobody waits for what a backfill brought.
-        .order_by(IssueSnapshot.run_id.is_not(None), Application.due_at)
-        .limit(1)
-        .with_for_update(of=Installation, skip_locked=True)
-    )
+        if installation_id is not None:
+            break
     # Looked at again under the lock: the first look may be older than another writer's claim.
     if installation_id is None or session.scalar(select(is_written_for(installation_id))):
         return None
@@ -96,66 +101,64 @@ def is_open() -> ColumnElement[bool]:
     return or_(Installation.blocked_until.is_(None), Installation.blocked_until <= from_now())
 
 
-def is_written_for(
-    installation_id: ExpressionElementRole[int] | int,
-) -> ColumnElement[bool]:
+def is_written_for(installation_id: InstrumentedAttribute[int] | int) -> ColumnElement[bool]:
     """True while somebody holds work that writes to the installation's issues."""
-    return or_(
-        _labels_held(installation_id), _held(Command, installation_id), _held(Run, installation_id)
+    return _among(installation_id, *(held(table) for table in (Application, Command, Run)))
+
+
+def is_worked_for(
+    table: type[work.Claimed], installation_id: InstrumentedAttribute[int] | int
+) -> ColumnElement[bool]:
+    """True while somebody holds a row of `table` for the installation."""
+    return _among(installation_id, held(table))
+
+
+def held(table: type[work.Claimed]) -> Select[int]:
+    """Installations with a row of `table` in somebody's hands.
+
+    Nothing in it refers to the query around it: so it is found once, not for every row of that.
+    """
+    mine = aliased(table)
+    # A claim puts `due_at` to the end of the lease: the index of what is due ends the search.
+    return _installations(table, mine).where(
+        mine.state == State.PENDING, mine.due_at > from_now(), mine.lease_until > from_now()
     )
 
 
 def somebody_asks(session: Session, installation_id: int) -> bool:
-    """True while a person's command waits: whoever pauses the bot means its next label."""
-    asked = select(Installation.id).where(Installation.id == installation_id, _goes_first(Command))
-    return session.scalar(asked) is not None
+    """True if a command or a run of the installation is due, for which labels stand back."""
+    asked = _among(installation_id, _asked(Command), _asked(Run))
+    return bool(session.scalar(select(asked)))
 
 
-def _goes_first(table: type[Command | Run]) -> ColumnElement[bool]:
-    asked, repository = aliased(table), aliased(Repository)
-    return (
-        exists()
-        .where(
-            asked.state == State.PENDING,
-            asked.due_at <= from_now(),
-            # Nobody came for it: labels do not wait for a process that does not run.
-            asked.due_at > from_now(-UNHEARD_SECONDS),
-            asked.repository_id == repository.id,
-            repository.installation_id == Installation.id,
-        )
-        .correlate(Installation)
+def _asked(table: type[Command | Run]) -> Select[int]:
+    asked = aliased(table)
+    return _installations(table, asked).where(
+        asked.state == State.PENDING,
+        asked.due_at <= from_now(),
+        # Nobody came for it: labels do not wait for a process that does not run.
+        asked.due_at > from_now(-UNHEARD_SECONDS),
     )
 
 
-def _held(
-    table: type[Command | Run], installation_id: ExpressionElementRole[int] | int
+def _installations(table: type[work.Claimed], named: Any) -> Select[int]:
+    """The installation of each row of `named`, an alias of `table`."""
+    repository = aliased(Repository)
+    if issubclass(table, Application):
+        snapshot = aliased(IssueSnapshot)
+        found = select(repository.installation_id).join(
+            snapshot, snapshot.repository_id == repository.id
+        )
+        return found.join(named, named.snapshot_id == snapshot.id)
+    home = getattr(named, repository_column(table).key)
+    return select(repository.installation_id).join(named, home == repository.id)
+
+
+def _among(
+    installation_id: InstrumentedAttribute[int] | int, *found: Select[int]
 ) -> ColumnElement[bool]:
-    held, repository = aliased(table), aliased(Repository)
-    return (
-        exists()
-        .where(
-            held.state == State.PENDING,
-            held.lease_until > from_now(),
-            held.repository_id == repository.id,
-            repository.installation_id == installation_id,
-        )
-        .correlate(Installation)
-    )
-
-
-def _labels_held(installation_id: ExpressionElementRole[int] | int) -> ColumnElement[bool]:
-    held, snapshot, repository = aliased(Application), aliased(IssueSnapshot), aliased(Repository)
-    return (
-        exists()
-        .where(
-            held.state == State.PENDING,
-            held.lease_until > from_now(),
-            held.snapshot_id == snapshot.id,
-            snapshot.repository_id == repository.id,
-            repository.installation_id == installation_id,
-        )
-        .correlate(Installation)
-    )
+    number = literal(installation_id) if isinstance(installation_id, int) else installation_id
+    return or_(*(number.in_(numbers) for numbers in found))
 
 
 def _job(session: Session, row: Application) -> Job:

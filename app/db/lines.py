@@ -161,7 +161,7 @@ def _repositories() -> CTE:
 def _full(session: Session, most: int) -> set[int]:
     """Installations whose labels cannot be written as fast as their issues come."""
     pending = Application.state == State.PENDING
-    some = select(Application.id).where(pending).limit(most).subquery()
+    some = select(Application.id).where(pending).order_by(Application.due_at).limit(most).subquery()
     if (session.scalar(select(func.count()).select_from(some)) or 0) < most:
         return set()
     return set(

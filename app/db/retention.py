@@ -19,15 +19,19 @@ def forget(session: Session, days: float) -> int:
 
     0 when nothing is left to delete. Scores, decisions and vectors go with their text.
     """
+    # By number, so that each is found by an index: there are few, and texts are many.
+    gone = session.scalars(_left(days)).all()
+    if not gone:
+        return 0
     texts = session.scalars(
-        select(IssueSnapshot.id).where(IssueSnapshot.repository_id.in_(_left(days))).limit(PORTION)
+        select(IssueSnapshot.id).where(IssueSnapshot.repository_id.in_(gone)).limit(PORTION)
     ).all()
     if texts:
         # Before their texts, which each of these would be looked through for.
-        _run(session, delete(Correction).where(Correction.repository_id.in_(_left(days))))
+        _run(session, delete(Correction).where(Correction.repository_id.in_(gone)))
         return _run(session, delete(IssueSnapshot).where(IssueSnapshot.id.in_(texts)))
     return sum(
-        _run(session, delete(table).where(home.in_(_left(days))))
+        _run(session, delete(table).where(home.in_(gone)))
         for table, home in (
             (Correction, Correction.repository_id),
             (Review, Review.repository_id),
@@ -40,11 +44,11 @@ def forget(session: Session, days: float) -> int:
 
 def _left(days: float) -> Select[int]:
     ago = from_now(-days * DAY_SECONDS)
-    gone = or_(Repository.removed_at < ago, Installation.deleted_at < ago)
+    left = or_(Repository.removed_at < ago, Installation.deleted_at < ago)
     return (
         select(Repository.id)
         .join(Installation, Installation.id == Repository.installation_id)
-        .where(gone)
+        .where(left)
     )
 
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import event, insert, select, text, update
+from sqlalchemy import insert, select, update
 
 from app.db import work
 from app.db.clock import from_now
@@ -319,45 +319,3 @@ def test_counts_pending_and_dead(store):
     add_issues(store, 4, state=State.DONE, first=6)
     with store.reading() as session:
         assert work.counts(session, IssueSnapshot) == {State.PENDING: 3, State.DEAD: 2}
-
-
-def test_no_query_of_the_work_loop_reads_the_whole_table(store):
-    add_issues(store, 4000, state=State.DONE)
-    add_issues(store, 200, first=4001)
-    if not store.is_sqlite:
-        with store.transaction() as session:
-            session.execute(text("ANALYZE issue_snapshot"))
-    plans = _plans(
-        store,
-        lambda session: work.claim(session, IssueSnapshot, 16, LEASE, max_attempts=8),
-        lambda session: work.any_due(session, IssueSnapshot),
-        lambda session: work.counts(session, IssueSnapshot),
-    )
-    assert len(plans) == 4, plans
-    for statement, plan in plans:
-        assert "ix_issue_snapshot_due" in plan, (statement, plan)
-        assert "Seq Scan on issue_snapshot" not in plan, (statement, plan)
-        assert "SCAN issue_snapshot" not in plan, (statement, plan)
-
-
-def _plans(database, *calls):
-    """The query plan of every statement that `calls` send."""
-    sent = []
-
-    def note(connection, cursor, statement, parameters, context, executemany):
-        sent.append((statement, parameters))
-
-    event.listen(database.engine, "before_cursor_execute", note)
-    with database.transaction() as session:
-        for call in calls:
-            call(session)
-    event.remove(database.engine, "before_cursor_execute", note)
-    explain = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "
-    plans = []
-    with database.engine.connect() as connection:
-        for statement, parameters in sent:
-            if statement.startswith("BEGIN"):
-                continue
-            rows = connection.exec_driver_sql(explain + statement, parameters)
-            plans.append((statement, "\n".join(str(row[-1]) for row in rows)))
-    return plans
