@@ -30,8 +30,9 @@ from training.config import CONFIGS
 from training.config import read as read_config
 from training.finetune import CHECKPOINTS
 from training.gate import Rules
+from training.lessons import Shares
 from training.retrain import FOLDER, Retrainer
-from training.retraining import candidate
+from training.retraining import candidate, draft
 from training.retraining import plan as plans
 from training.retraining.candidate import Candidate
 from worker.model.store import ModelStore, StoreUnreachable
@@ -313,6 +314,28 @@ def test_a_store_that_does_not_answer_puts_the_end_off_and_loses_no_training(
     with place.database.transaction() as session:
         session.execute(update(Retraining).values(due_at=from_now(-1)))
     assert place.run() == f"{made.manifest.version} is active: {made.verdict.reason}"
+
+
+def test_what_an_earlier_version_learned_is_known_to_those_that_go_on_from_it(make, tmp_path):
+    """An issue may be no lesson for a while (reopened, say) and judge later otherwise."""
+    place = make()
+    assert place.ask()
+    row = place.one(Retraining)
+    with place.database.transaction() as session:
+        active = ModelVersion(
+            version="tiny/before",
+            repository_id=taught.REPOSITORY,
+            state=Version.ACTIVE,
+            uri="x",
+            digest="0" * 64,
+            manifest={},
+            report={"learned": [2, 999]},
+            created_at=from_now(),
+        )
+        session.add(active)
+        session.flush()
+        plan = draft.draw_up(session, row, tmp_path, place.settings, Shares())
+    assert {2, 3, 999} <= set(plan.learned)
 
 
 def test_a_repository_that_taught_too_little_is_told_how_much_is_needed(make):
