@@ -1,6 +1,5 @@
 """Whatever is killed or missing, every issue gets its labels, and gets them once."""
 
-import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,6 @@ import pytest
 from app import broker
 from app.core.settings import Settings
 from app.db.tables import Application, IssueSnapshot
-from deploy.sandbox.remote import PROJECT
 from deploy.sandbox.sandbox import Sandbox
 from tests.system.conftest import PATIENCE, stand_in
 from tests.system.line import (
@@ -111,19 +109,3 @@ def test_a_broker_that_comes_late_and_a_worker_that_is_stopped_delay_issues_and_
 
             made.wait_for(Application, "done", ISSUES)
             assert set(label_posts(github).values()) == {1}
-
-
-def test_logs_hold_no_text_of_issues_and_no_secrets(
-    tmp_path: Path, sqlite_url: str, model: Path
-) -> None:
-    with triora(tmp_path, sqlite_url, model) as (github, made, settings), broker.embedded(settings):
-        made.start_receiver()
-        made.start(("worker",))
-        number = github.open_issue("xyzzy-title", "xyzzy-body", repository=PROJECT)["number"]
-        until(lambda: github.labels(number), "labels", PATIENCE)
-        made.wait_for(Application, "done")
-        said = made.logs()
-        assert "issue.triaged" in said
-        assert "issue.labelled" in said
-        for secret in ("xyzzy", "ghs_", "PRIVATE KEY", json.dumps(github.webhook_secret)[1:-1]):
-            assert secret not in said
