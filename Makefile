@@ -37,6 +37,10 @@ install: $(DONE)/all ## Install everything into .venv (the other commands do it 
 test: $(DONE)/all fetched chromium ## Run every test; ARGS="tests/app -x" runs some
 	@$(BIN)/python -m pytest -n auto --dist loadscope $(ARGS)
 
+.PHONY: backlog
+backlog: $(DONE)/all ## Time 20,000 waiting issues through triage; ARGS="--postgres --issues 4000"
+	@$(BIN)/python -m tests.system.backlog $(ARGS)
+
 .PHONY: check
 check: $(DONE)/all ## Format, lint, types, import contracts, documents
 	$(BIN)/ruff format --check .

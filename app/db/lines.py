@@ -48,8 +48,9 @@ def claim(
         if len(rows) < limit:
             found = session.execute(heads)
             lines = [Line(n, repo, run, since) for n, repo, run, since in found if n not in full]
-            rows += _share(session, lines, limit - len(rows), lease_seconds, max_attempts)
-    return sorted(rows, key=lambda row: row.id)
+            more = _share(session, lines, limit - len(rows), lease_seconds, max_attempts)
+            rows += sorted(more, key=lambda row: row.id)
+    return rows
 
 
 def _share(
