@@ -126,8 +126,8 @@ def held(table: type[work.Claimed]) -> Select[int]:
 
 
 def somebody_asks(session: Session, installation_id: int) -> bool:
-    """True if a command or a run of the installation is due, for which labels stand back."""
-    asked = _among(installation_id, _asked(Command), _asked(Run))
+    """True while a person's command waits: whoever pauses the bot means its next label."""
+    asked = _among(installation_id, _asked(Command))
     return bool(session.scalar(select(asked)))
 
 
