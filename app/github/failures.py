@@ -89,7 +89,7 @@ def from_response(response: httpx.Response) -> TriageError:
         limit = _rate_limit(response, said)
         if limit is not None:
             return limit
-    if 400 <= status < 500 and _asks_for_token(response):
+    if 400 <= status < 500 and status != 401 and _asks_for_token(response):
         # 404 is what another App's key gets as well: not a proof that we were uninstalled.
         return Refused(
             f"GitHub gives no access to the installation ({status}): {said or 'no reason given'}; "

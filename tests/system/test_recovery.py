@@ -6,9 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from app import broker
 from app.core.settings import Settings
+from app.db.learning import RepositoryConfig
 from app.db.tables import Application, IssueSnapshot
 from deploy.sandbox.sandbox import Sandbox
 from tests.system.conftest import PATIENCE, stand_in
@@ -51,6 +53,19 @@ def open_issues(github: Sandbox, count: int) -> list[int]:
     return numbers
 
 
+def let_the_configuration_be_read(made: Line) -> None:
+    """The first issues of a repository wait for it, and the label writer is who reads it."""
+    reader = made.start(LABELS)
+
+    def is_read() -> bool:
+        made.alive(reader)
+        with made.database.reading() as session:
+            return session.scalar(select(RepositoryConfig.read_at)) is not None
+
+    until(is_read, "a reading of the configuration", PATIENCE)
+    kill(reader)
+
+
 def catch_in_a_batch(made: Line, worker, how) -> int:
     """Do `how` to the worker while it holds a batch; how many rows it held."""
     made.wait_for(IssueSnapshot, "leased")
@@ -66,6 +81,7 @@ def test_killed_in_the_middle_of_a_batch_and_of_a_write_nothing_is_lost_or_done_
         made.start_receiver()
         numbers = open_issues(github, ISSUES)
         made.wait_for(IssueSnapshot, "pending", ISSUES)
+        let_the_configuration_be_read(made)
 
         assert catch_in_a_batch(made, made.start(TRIAGE), kill) == ISSUES
         assert made.states(Application) == {}

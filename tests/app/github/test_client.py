@@ -8,7 +8,7 @@ from app.core.errors import ConfigProblem, GitHubUnavailable, Gone, NotPermitted
 from app.core.settings import Settings
 from app.core.taxonomy import DEFAULT_TAXONOMY
 from app.github.client import AppClient
-from app.github.failures import RepositoryMoved, SecondaryLimit
+from app.github.failures import Refused, RepositoryMoved, SecondaryLimit
 
 HIGH = DEFAULT_TAXONOMY["severity"].label("high")
 
@@ -144,8 +144,10 @@ def test_text_that_is_no_key_is_refused_at_once():
         AppClient(1, "-----BEGIN RSA PRIVATE KEY-----\nnope\n-----END RSA PRIVATE KEY-----", "x")
 
 
-def test_an_installation_that_was_removed_is_gone(app_client):
-    with app_client.installation(999_999) as client, pytest.raises(Gone):
+def test_an_installation_that_gives_no_token_is_refused_since_a_wrong_app_id_looks_the_same(
+    app_client,
+):
+    with app_client.installation(999_999) as client, pytest.raises(Refused, match="TRIORA_APP_ID"):
         client.issue("lantern-works/emberfall", 1)
 
 
