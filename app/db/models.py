@@ -192,13 +192,6 @@ def rollback(
     return bad, good
 
 
-def retire(session: Session, version: ModelVersion, reason: str) -> None:
-    """Take `version` out of service for good, or out of the candidates."""
-    lock(session, version.repository_id)
-    _retire(version, reason)
-    session.flush()
-
-
 def refusal(version: ModelVersion) -> str | None:
     """Why a person has to insist before `version` is promoted; None if nothing speaks against it.
 

@@ -3,29 +3,18 @@
 from dataclasses import dataclass
 
 import pytest
-from sqlalchemy import update
 
 from app.core.settings import Settings
 from app.core.taxonomy import DEFAULT_TAXONOMY
-from app.db import configs, runs
-from app.db.clock import from_now
-from app.db.learning import RepositoryConfig, Run
+from app.db import runs
+from app.db.learning import Run
 from deploy.sandbox.sandbox import Sandbox
+from tests.worker.commands.conftest import store  # noqa: F401 - a fixture
 from tests.worker.conftest import Store, WordScorer
-from tests.worker.labelling.conftest import labelling, make_store  # noqa: F401 - a fixture
+from tests.worker.labelling.conftest import labelling  # noqa: F401 - a fixture
 from worker.labelling import Labelling
 from worker.runs import Running
 from worker.triage import Triage
-
-
-@pytest.fixture
-def store(sqlite_database, github, repository):
-    """The stand-in's repository, whose configuration was read and says nothing."""
-    made = make_store(sqlite_database, github, repository)
-    with sqlite_database.transaction() as session:
-        configs.learn(session, made.repository_id)
-        session.execute(update(RepositoryConfig).values(read_at=from_now(), in_force={}))
-    return made
 
 
 @dataclass
