@@ -17,6 +17,8 @@ from app.db.learning import Command, Retraining, Review
 from app.db.tables import Application, Installation, IssueSnapshot, Repository, State
 from app.db.work import Claimed
 
+WAITS = "GitHub asked us to wait, or bears no further write yet"
+
 
 class Dead(BaseModel):
     """A row that was given up. `row` names it, as `triora replay` takes it."""
@@ -219,7 +221,7 @@ def _blocked(session: Session) -> Iterator[Blocked]:
             why = "GitHub refuses every call"
             yield Blocked(**said, why=why, since=row.refused_since, until=row.blocked_until)
         else:
-            yield Blocked(**said, why="GitHub asked us to wait", until=row.blocked_until)
+            yield Blocked(**said, why=WAITS, until=row.blocked_until)
     refused = (
         select(Repository, Installation.account)
         .join(Installation, Installation.id == Repository.installation_id)

@@ -19,6 +19,7 @@ from worker.commands import Commanding
 from worker.configuration import Configuration
 from worker.labelling import Labelling
 from worker.memory import Memory
+from worker.pacing import Pacing
 from worker.review import Reviewing
 from worker.runs import Running
 from worker.triage import Models, Triage
@@ -62,7 +63,10 @@ class Process:
         """GitHub as our App; one for all threads, since it keeps the tokens."""
         with self._lock:
             if self._github is None:
-                self._github = AppClient.from_settings(self.settings)
+                pacing = Pacing(self.database, self.settings)
+                self._github = AppClient.from_settings(
+                    self.settings, before_write=pacing.before_write
+                )
             return self._github
 
     def load_models(self) -> Models:

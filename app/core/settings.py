@@ -16,6 +16,8 @@ from app.core.errors import ConfigProblem
 
 PREFIX = "TRIORA_"
 SOCKET_BYTES = 103
+# What GitHub bears of requests that make content; labels are counted as if they were content.
+WRITES_PER_HOUR = 500
 
 
 class Settings(BaseSettings):
@@ -135,6 +137,12 @@ class Settings(BaseSettings):
         ge=0,
         description="pause after each write to GitHub; it asks for 1 s, less only for a stand-in",
     )
+    writes_per_hour: int | None = Field(
+        default=None,
+        ge=1,
+        description="most writes to GitHub for one installation within any hour; 500 without, and "
+        "no limit for a stand-in (a spacing under 1 s)",
+    )
     config_seconds: float = Field(
         default=300.0, ge=1, description="how often a repository's .github/triora.yml is read again"
     )
@@ -243,6 +251,13 @@ class Settings(BaseSettings):
     def api_url(self) -> str:
         """Base of GitHub's REST API, without a trailing slash."""
         return str(self.github_api_url).rstrip("/")
+
+    @property
+    def write_budget(self) -> int | None:
+        """Most writes for one installation within any hour; None for a stand-in without a limit."""
+        if self.writes_per_hour is None and self.write_spacing_seconds >= 1:
+            return WRITES_PER_HOUR
+        return self.writes_per_hour
 
     @property
     def sql_url(self) -> str:

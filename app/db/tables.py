@@ -287,6 +287,20 @@ class Watermark(Base):
     at: Mapped[datetime]
 
 
+class Write(Base):
+    """A call that changed something on GitHub, about to be made; kept for an hour, to be counted.
+
+    GitHub bears so many a minute and an hour: see app.db.budget.
+    """
+
+    __tablename__ = "write"
+    __table_args__ = (Index("ix_write_installation", "installation_id", "at"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    installation_id: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[datetime]
+
+
 class SeenLabel(Base):
     """A label of the taxonomy that stood in a repository when we wrote, found there or created.
 

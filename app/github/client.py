@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -41,22 +42,34 @@ class IssuePage:
 class AppClient:
     """Calls as the GitHub App, and the way to its installations. Threads may share it."""
 
-    def __init__(self, app_id: int, private_key: str | PrivateKey, api_url: str) -> None:
-        """`private_key` is PEM text, or a key that may be replaced; ConfigProblem if it is none."""
+    def __init__(
+        self,
+        app_id: int,
+        private_key: str | PrivateKey,
+        api_url: str,
+        *,
+        before_write: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """`private_key` is PEM text, or a key that may be replaced; ConfigProblem if it is none.
+
+        before_write: called with the installation's id before each call that changes something;
+        what it raises, the call raises.
+        """
         text = private_key
         self._key = text if isinstance(text, PrivateKey) else PrivateKey(lambda: text)
         self.app_id = app_id
         self._api_url = api_url
+        self._before_write = before_write
         self._connection = self._connect()
         self._installations: dict[int, Connection] = {}
         self._lock = threading.Lock()
         self._identity: Identity | None = None
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> AppClient:
-        """ConfigProblem if id or key are missing or wrong."""
+    def from_settings(cls, settings: Settings, **guards: Callable[[int], None]) -> AppClient:
+        """ConfigProblem if id or key are missing or wrong. `guards` as in the constructor."""
         key = PrivateKey(lambda: settings.private_key_pem)
-        return cls(settings.require_app_id, key, settings.api_url)
+        return cls(settings.require_app_id, key, settings.api_url, **guards)
 
     def app(self) -> Identity:
         """The App as GitHub knows it, without its bot user."""
@@ -97,7 +110,8 @@ class AppClient:
 
     def _connect(self, installation_id: int | None = None) -> Connection:
         signing = Signing(self.app_id, self._key, installation_id)
-        return Connection(signing, self._api_url, refused=self._key.renew)
+        spend = None if installation_id is None else partial(self._before_write, installation_id)
+        return Connection(signing, self._api_url, refused=self._key.renew, before_write=spend)
 
 
 class InstallationClient:

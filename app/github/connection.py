@@ -53,10 +53,18 @@ class Connection:
     """
 
     def __init__(
-        self, auth: BaseAuthStrategy, api_url: str, refused: Callable[[], None] | None = None
+        self,
+        auth: BaseAuthStrategy,
+        api_url: str,
+        refused: Callable[[], None] | None = None,
+        before_write: Callable[[], None] | None = None,
     ) -> None:
-        """`refused` is called when GitHub does not know us, before we sign in once more."""
+        """`refused` is called when GitHub does not know us, before we sign in once more.
+
+        `before_write` is called before each call that changes something; what it raises stops it.
+        """
         self._refused = refused
+        self._before_write = before_write
         # Of our own, so that dropping a token drops no other identity's.
         self._tokens = MemCacheStrategy()
         # Secondary limits met in a row, by reads and by writes.
@@ -98,6 +106,8 @@ class Connection:
 
     def send(self, method: str, path: str, json: Any | None = None) -> Any:
         """The decoded JSON of one POST, PATCH or DELETE; None for an answer without a body."""
+        if self._before_write is not None:
+            self._before_write()
         response = self._call(method, path, json=json)
         return _json(response) if response.content else None
 

@@ -74,7 +74,7 @@ def test_status_counts_what_waits_and_says_who_is_blocked(dead):
     assert (issues.pending, issues.due, issues.held, issues.dead) == (1, 1, 0, 3)
     assert 90 <= issues.waiting_seconds < 150
     assert [(b.repository, b.why) for b in now.blocked] == [
-        (None, "GitHub asked us to wait"),
+        (None, backlog.WAITS),
         ("octo/b", "GitHub refuses what is to be done there"),
     ]
 
