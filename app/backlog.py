@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, func, null, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from app.core.errors import ConfigProblem
-from app.db import rows, work
+from app.db import rows, runs, work
 from app.db.clock import from_now
 from app.db.learning import Command, Retraining, Review
 from app.db.tables import Application, Installation, IssueSnapshot, Repository, State
@@ -65,30 +65,33 @@ class Choice(BaseModel):
     repository: str | None = None
     named: tuple[str, ...] = ()
 
-    def conditions(self) -> Iterator[tuple[str, type[Claimed], list[ColumnElement[bool]]]]:
+    def conditions(
+        self, session: Session
+    ) -> Iterator[tuple[str, type[Claimed], list[ColumnElement[bool]]]]:
         """Each table with rows to choose from, and the conditions of the choice.
 
-        ConfigProblem for what names no table or row.
+        ConfigProblem for what names no table, row or repository.
         """
         wanted = _read_names(self.named)
         if self.table is not None and self.table not in rows.TABLES:
             raise ConfigProblem(f"no table {self.table!r}: there are {', '.join(rows.TABLES)}")
+        place = None
+        if self.repository is not None:
+            place = runs.repository_of(session, self.repository, left=True).id
         for name, table in rows.TABLES.items():
             if self.table not in (None, name) or (wanted and name not in wanted):
                 continue
             conditions: list[ColumnElement[bool]] = [table.state == State.DEAD]
             if wanted:
                 conditions.append(table.id.in_(wanted[name]))
-            if self.repository is not None:
-                named = func.lower(Repository.full_name) == self.repository.lower()
-                covered = select(Repository.id).where(named)
-                conditions.append(rows.of_repositories(table, covered))
+            if place is not None:
+                conditions.append(rows.of_repositories(table, place))
             yield name, table, conditions
 
 
 def dead(session: Session, choice: Choice, limit: int | None = None) -> Iterator[Dead]:
     """The dead rows of the choice, oldest first in each table, at most `limit` of each."""
-    for name, table, conditions in choice.conditions():
+    for name, table, conditions in choice.conditions(session):
         found = _with_repository(table).where(*conditions).order_by(table.id).limit(limit)
         for row, repository, issue in session.execute(found):
             yield Dead(
@@ -104,7 +107,7 @@ def count(session: Session, choice: Choice) -> int:
     """How many dead rows there are of the choice."""
     return sum(
         session.scalar(select(func.count(table.id)).where(*conditions)) or 0
-        for _, table, conditions in choice.conditions()
+        for _, table, conditions in choice.conditions(session)
     )
 
 
@@ -115,7 +118,7 @@ def replay(session: Session, choice: Choice) -> dict[str, int]:
     """
     return {
         name: work.revive(session, table, *conditions, *_allowed(table))
-        for name, table, conditions in choice.conditions()
+        for name, table, conditions in choice.conditions(session)
     }
 
 

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from pydantic import BaseModel
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.core.errors import ConfigProblem
+from app.db import runs
 from app.db.learning import Correction
-from app.db.tables import Repository
 
 
 class Line(BaseModel):
@@ -30,13 +29,7 @@ class Line(BaseModel):
 
 def of(session: Session, full_name: str) -> list[Line]:
     """Every correction of the repository, oldest first. ConfigProblem if it is not known."""
-    repository_id = session.scalar(
-        select(Repository.id).where(func.lower(Repository.full_name) == full_name.lower())
-    )
-    if repository_id is None:
-        raise ConfigProblem(
-            f"no repository {full_name!r} is known here: write OWNER/REPO, as GitHub names it now"
-        )
+    repository_id = runs.repository_of(session, full_name, left=True).id
     rows = session.scalars(
         select(Correction)
         .where(Correction.repository_id == repository_id)

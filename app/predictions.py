@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, defer
 
+from app.db import runs
 from app.db.tables import (
     Application,
     Decision,
@@ -62,7 +63,11 @@ class Line(BaseModel):
 
 
 def latest(session: Session, repository: str | None = None) -> Iterator[Line]:
-    """The newest snapshot of every issue, oldest issue first, with its newest prediction."""
+    """The newest snapshot of every issue, oldest issue first, with its newest prediction.
+
+    Of all repositories, or of the one of that name; ConfigProblem if there is none.
+    """
+    place = runs.repository_of(session, repository, left=True).id if repository else None
     query = (
         select(IssueSnapshot, Repository.full_name)
         .join(Repository, Repository.id == IssueSnapshot.repository_id)
@@ -71,18 +76,18 @@ def latest(session: Session, repository: str | None = None) -> Iterator[Line]:
         # An author may return to an older text: its row is old, and it was seen last.
         .order_by(IssueSnapshot.observed_at, IssueSnapshot.id)
     )
-    if repository is not None:
-        query = query.where(Repository.full_name == repository)
+    if place is not None:
+        query = query.where(IssueSnapshot.repository_id == place)
     newest: dict[tuple[int, int], tuple[IssueSnapshot, str]] = {}
     opened: dict[tuple[int, int], int] = {}
     for snapshot, name in session.execute(query):
         issue = snapshot.repository_id, snapshot.issue_number
         newest[issue] = (snapshot, name)
         opened[issue] = min(opened.get(issue, snapshot.id), snapshot.id)
-    answers = _answers(session, repository)
+    answers = _answers(session, place)
     applications = {
         row.snapshot_id: row
-        for row in session.scalars(_of(Application, repository).order_by(Application.id))
+        for row in session.scalars(_of(Application, place).order_by(Application.id))
     }
     for issue in sorted(newest, key=opened.__getitem__):
         snapshot, name = newest[issue]
@@ -117,22 +122,20 @@ Answered = tuple[str, datetime, dict[str, Answer]]
 T = TypeVar("T", Application, Prediction)
 
 
-def _of(table: type[T], repository: str | None) -> Select[T]:
-    """Rows that belong to a snapshot, those of `repository` if one is named."""
+def _of(table: type[T], place: int | None) -> Select[T]:
+    """Rows that belong to a snapshot, those of one repository if it is given."""
     query = select(table)
-    if repository is None:
+    if place is None:
         return query
-    return (
-        query.join(IssueSnapshot, IssueSnapshot.id == table.snapshot_id)
-        .join(Repository, Repository.id == IssueSnapshot.repository_id)
-        .where(Repository.full_name == repository)
+    return query.join(IssueSnapshot, IssueSnapshot.id == table.snapshot_id).where(
+        IssueSnapshot.repository_id == place
     )
 
 
-def _answers(session: Session, repository: str | None) -> dict[int, Answered]:
+def _answers(session: Session, place: int | None) -> dict[int, Answered]:
     """Per snapshot: version, time and answers of the model that spoke last."""
     query = (
-        _of(Prediction, repository)
+        _of(Prediction, place)
         .outerjoin(Decision, Decision.prediction_id == Prediction.id)
         .add_columns(Decision)
     )

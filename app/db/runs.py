@@ -8,7 +8,7 @@ from datetime import datetime
 from secrets import token_hex
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, and_, case, func, select, true, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.core.errors import ConfigProblem
@@ -37,16 +37,20 @@ class Progress:
         return self.waiting + self.labelling
 
 
-def repository_of(session: Session, full_name: str) -> Repository:
-    """The covered repository of that name. ConfigProblem if the App is not installed there."""
+def repository_of(session: Session, full_name: str, *, left: bool = False) -> Repository:
+    """The covered repository of that name, in whatever case; with `left` also one the App left.
+
+    ConfigProblem if there is none. Of several that ever had the name, the covered one comes first,
+    and the newest of those that were left.
+    """
+    covered = and_(Repository.removed_at.is_(None), Installation.deleted_at.is_(None))
+    named = func.lower(Repository.full_name) == full_name.lower()
     found = session.scalars(
         select(Repository)
         .join(Installation, Installation.id == Repository.installation_id)
-        .where(
-            func.lower(Repository.full_name) == full_name.lower(),
-            Repository.removed_at.is_(None),
-            Installation.deleted_at.is_(None),
-        )
+        .where(named, true() if left else covered)
+        .order_by(case((covered, 0), else_=1), Repository.id.desc())
+        .limit(1)
     ).first()
     if found is None:
         raise ConfigProblem(

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app import predictions
+from app.core.errors import ConfigProblem
 from app.db.clock import from_now
 from app.db.insertion import insert_new
 from app.db.tables import Application, Installation, IssueSnapshot, Prediction, Repository, State
@@ -98,4 +99,5 @@ def test_a_named_repository_is_listed_alone_and_whole(add, listed):
     add(1, "there", observed=0, repository_id=2)
     assert [line[:3] for line in listed("octo/2")] == [("octo/2", 1, ["there"])]
     assert listed("octo/2")[0][3].probabilities == {"there": 1.0}
-    assert listed("octo/3") == []
+    with pytest.raises(ConfigProblem, match="not installed on octo/3"):
+        listed("octo/3")

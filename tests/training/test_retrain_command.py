@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from app.core.errors import BadRequest, ConfigProblem
+from app.core.errors import ConfigProblem
 from app.db.learning import Retraining
 from app.db.session import Database
 from tests.training import taught
@@ -32,7 +32,7 @@ def test_a_repository_is_asked_for_by_its_name_whatever_its_case(database, capsy
 
 
 def test_a_repository_without_the_app_is_named(database):
-    with pytest.raises(BadRequest, match="octo/other: the App is not installed there"):
+    with pytest.raises(ConfigProblem, match="not installed on octo/other"):
         retrain("octo/other")
 
 

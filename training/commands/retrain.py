@@ -37,7 +37,7 @@ def retrain(
     # The sweep of a running Triora rings for it; nobody needs a broker to ask.
     if now and wait:
         raise ConfigProblem("--now trains here and waits by itself: leave --wait out")
-    from app.db import retrainings, work  # noqa: PLC0415 (imports SQLAlchemy)
+    from app.db import retrainings, runs, work  # noqa: PLC0415 (imports SQLAlchemy)
     from app.db.learning import Retraining  # noqa: PLC0415
     from app.db.migrate import require_migrated  # noqa: PLC0415 (imports Alembic)
     from app.db.session import Database  # noqa: PLC0415
@@ -45,8 +45,8 @@ def retrain(
     settings = start()
     database = Database(settings.sql_url)
     require_migrated(database)
-    repository_id = _known(database, repository)
     with database.transaction() as session:
+        repository_id = runs.repository_of(session, repository).id
         fresh = retrainings.ask(session, repository_id, "triora retrain")
         # One that an outage put off goes on now.
         work.hasten(session, Retraining, Retraining.repository_id == repository_id)
@@ -61,23 +61,6 @@ def retrain(
     )
     if wait:
         typer.echo(_outcome(database, repository_id))
-
-
-def _known(database: Database, full_name: str) -> int:
-    from sqlalchemy import func, select  # noqa: PLC0415
-
-    from app.db.tables import Repository  # noqa: PLC0415
-
-    with database.reading() as session:
-        found = session.scalar(
-            select(Repository.id).where(
-                func.lower(Repository.full_name) == full_name.lower(),
-                Repository.removed_at.is_(None),
-            )
-        )
-    if found is None:
-        raise BadRequest(f"{full_name}: the App is not installed there (write OWNER/NAME)")
-    return found
 
 
 def _train_here(database: Database, settings: Settings, repository_id: int) -> str:
