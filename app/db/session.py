@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
@@ -22,7 +24,9 @@ _EXAMPLES = (
     "write sqlite:////path/triora.db or postgresql+psycopg://USER@HOST:PORT/NAME (the password "
     "after the user and a colon, or in ~/.pgpass)"
 )
-_BEGIN = "triora_begin"
+_WRITES = "triora_writes"
+# Between two looks at a write lock that another process holds.
+_LOOK_SECONDS = (0.001, 0.004)
 # SQLSTATE of PostgreSQL: a privilege, a table, a column.
 _INSUFFICIENT_PRIVILEGE = "42501"
 _UNDEFINED = ("42P01", "42703")
@@ -40,7 +44,7 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         make = _sqlite_engine if self.is_sqlite else _postgres_engine
         self.engine = make(self.url, wait_seconds)
-        self._writing = self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+        self._writing = self.engine.execution_options(**{_WRITES: True})
         # SQLite has one writer. Threads of one process queue here and are woken at once; in
         # SQLite's own busy handler they would sleep for up to 100 ms at a time.
         self._turn = threading.Lock() if self.is_sqlite else None
@@ -155,7 +159,7 @@ def _sqlite_engine(url: URL, wait_seconds: int) -> Engine:
     # `timeout` is SQLite's busy_timeout; it holds for the pragmas below as well.
     engine = _create(url, connect_args={"timeout": wait_seconds})
     event.listen(engine, "connect", _set_pragmas)
-    event.listen(engine, "begin", _begin)
+    event.listen(engine, "begin", lambda connection: _begin(connection, wait_seconds))
     return engine
 
 
@@ -188,6 +192,29 @@ def _set_pragmas(connection: Any, _record: object) -> None:
         connection.execute(f"PRAGMA {pragma}").close()
 
 
-def _begin(connection: Connection) -> None:
-    # A deferred BEGIN that reads first and writes later fails at once when somebody wrote between.
-    connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+def _begin(connection: Connection, wait_seconds: int) -> None:
+    if not connection.get_execution_options().get(_WRITES):
+        connection.exec_driver_sql("BEGIN")
+        return
+    # Waited for here and not in SQLite's busy handler, which soon sleeps 100 ms at a time: where
+    # several processes write, the one that waits longest would then come last, or not at all.
+    deadline = time.monotonic() + wait_seconds
+    connection.exec_driver_sql("PRAGMA busy_timeout = 0").close()
+    try:
+        while not _took_the_lock(connection, last=time.monotonic() > deadline):
+            time.sleep(random.uniform(*_LOOK_SECONDS))  # noqa: S311 - no secret
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {1000 * wait_seconds}").close()
+
+
+def _took_the_lock(connection: Connection, *, last: bool) -> bool:
+    """True once a write transaction has begun. The `last` try raises instead of being False."""
+    try:
+        # A deferred BEGIN that reads first and writes later fails when somebody wrote between.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    except OperationalError as error:
+        code = getattr(error.orig, "sqlite_errorcode", 0)
+        if last or code & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    return True

@@ -1,5 +1,8 @@
 """The session: safe pragmas, one commit, and problems a person can act on."""
 
+import contextlib
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -73,6 +76,37 @@ def test_threads_that_read_then_write_never_fail_or_lose_a_count(database):
         list(pool.map(count_up, range(4)))
     with database.reading() as session:
         assert session.scalar(text("SELECT n FROM tally")) == 40
+
+
+_WRITES_ON_AND_ON = """
+import sys, time
+from sqlalchemy import text
+from app.db.session import Database
+database = Database(sys.argv[1])
+print("ready", flush=True)
+while True:
+    with database.transaction() as session:
+        session.execute(text("UPDATE tally SET n = n + 1"))
+        # Longer than the gap between two of them, so that others meet it almost always.
+        time.sleep(0.004)
+"""
+
+
+def test_processes_that_write_on_and_on_leave_each_other_their_turn(sqlite_database):
+    with sqlite_database.transaction() as session:
+        session.execute(text("CREATE TABLE tally (n INTEGER)"))
+        session.execute(text("INSERT INTO tally VALUES (0)"))
+    url = str(sqlite_database.url)
+    command = [sys.executable, "-c", _WRITES_ON_AND_ON, url]
+    with contextlib.ExitStack() as stack:
+        for _ in range(2):
+            other = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE))
+            stack.callback(other.kill)
+            assert other.stdout.readline() == b"ready\n"
+        for _ in range(40):
+            # SQLite's own busy handler would give up here, "database is locked", after 5 s.
+            with sqlite_database.transaction() as session:
+                assert session.scalar(text("SELECT n FROM tally")) > 0
 
 
 def test_sqlite_is_durable_and_checks_foreign_keys(sqlite_database):
