@@ -9,11 +9,14 @@ import structlog
 from sqlalchemy import select, update
 
 from app.core.commands import Mistake, Order, Setting, Verb, named, quoted
+from app.core.decision import Reason
+from app.core.repository_config import PATH
 from app.core.taxonomy import Dimension, Label
 from app.db import configs, snapshots, words
 from app.db.configs import InForce
 from app.db.learning import Command
 from app.db.tables import Application, IssueSnapshot, State
+from app.github.models import Issue
 from worker import hands, present, takeback
 from worker.scene import Scene
 
@@ -92,6 +95,7 @@ class Acts:
         seen = self._look()
         if seen.issue.closed:
             raise Mistake("The issue is closed; only open issues are labelled.")
+        self._refuse_denied(seen.issue)
         open_to_us = [d for d in taxonomy.written if not seen.done.touched(d)]
         if not open_to_us:
             asked = ", ".join(named(d.called) for d in taxonomy.written)
@@ -99,7 +103,29 @@ class Acts:
         with scene.database.transaction() as session:
             # A person waits for it: whatever run brought it, it is not a run's now.
             present.take_in(session, scene.repository_id, seen.issue, hurry=True)
+        if self.force.config.dry_run:
+            # Done all the same: what it would have written is what a dry run is for.
+            raise Mistake(
+                f"Triaged again, and no label will be written: `dry_run` is on in `{PATH}`. "
+                "`/triage explain` says what was decided."
+            )
         return "triaged again"
+
+    def _refuse_denied(self, issue: Issue) -> None:
+        """Mistake where the configuration leaves no label to write on this issue."""
+        config, author = self.force.config, issue.user.login if issue.user else ""
+        match config.denied(author=author, title=issue.title):
+            case Reason.DENIED_AUTHOR:
+                why = f"`deny.authors` names {quoted(author)}"
+            case Reason.DENIED_TITLE:
+                why = "a pattern of `deny.titles` fits the issue's title"
+            case _:
+                if any(
+                    not config.is_peoples(n) for d in config.taxonomy.written for n in _names(d)
+                ):
+                    return
+                why = "it leaves no label for the bot to write"
+        raise Mistake(f"This issue is left alone: in `{PATH}`, {why}.")
 
     def _undo(self) -> str:
         """Take back what we put on the issue and nobody touched since, and keep off from now on."""

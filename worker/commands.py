@@ -16,7 +16,7 @@ from app.core.commands import Mistake, Order, Verb
 from app.core.errors import NotPermitted
 from app.core.repository_config import PATH
 from app.core.settings import Settings
-from app.db import configs, reviews, work
+from app.db import configs, reviews, words, work
 from app.db.clock import from_now
 from app.db.configs import InForce
 from app.db.learning import Command
@@ -31,6 +31,7 @@ from worker.scene import Scene
 log = structlog.get_logger()
 
 DONE, REFUSED = "+1", "confused"
+NOT_FOR_US = "no command of this repository"
 NO_RIGHTS = "no triage rights in this repository"
 OUTCOME_LENGTH = 500
 BROKEN = f"`{PATH}` cannot be used as it is: somebody who may has to mend it first."
@@ -49,16 +50,18 @@ class Commanding:
         return Rounds(self.database, self.github, self.settings, Command).run(self._carry)
 
     def _carry(self, client: InstallationClient, errand: Errand[Command]) -> None:
+        with self.database.reading() as session:
+            force = configs.in_force(session, errand.repository.id)
+        if force.read_at is None:
+            return self._wait_for_configuration(errand)
+        if words.UNREAD in errand.row.words and not self._is_for_us(errand.row, force):
+            return None
         us = self.github.identity(client)
         followed = renames.follow(self.database, client, errand.repository.id)
         scene = Scene(self.database, self.settings, followed, us, errand)
         if not client.may_triage(scene.name, errand.row.actor):
             self._react(scene, REFUSED)
             return self._finish(scene, NO_RIGHTS)
-        with self.database.reading() as session:
-            force = configs.in_force(session, scene.repository_id)
-        if force.read_at is None:
-            return self._wait_for_configuration(scene)
         done, mistakes = self._obey(scene, force)
         if mistakes:
             self._reply(scene, mistakes)
@@ -86,12 +89,23 @@ class Commanding:
             return self._explain(scene, force)
         return Acts(scene, force).order(asked)
 
-    def _wait_for_configuration(self, scene: Scene[Command]) -> None:
+    def _wait_for_configuration(self, errand: Errand[Command]) -> None:
         # Which labels there are is for the repository's configuration to say.
         with self.database.transaction() as session:
-            configs.want(session, scene.repository_id)
+            configs.want(session, errand.repository.id)
             until = session.scalar(select(from_now(self.settings.retry_seconds)))
-            work.release(session, scene.row, until=until, error=configs.UNREAD)
+            work.release(session, errand.row, until=until, error=configs.UNREAD)
+
+    def _is_for_us(self, row: Command, force: InForce) -> bool:
+        """Keep of lines that were taken down unread those that are commands; False if none is."""
+        row.lines, row.words = commands.still(row.lines, force.config.taxonomy), {}
+        with self.database.transaction() as session:
+            if not row.lines:
+                # Told to another bot: nobody is answered.
+                work.finish(session, row, lines=[], words={}, outcome=NOT_FOR_US)
+            elif not work.note(session, row, lines=row.lines, words={}):
+                raise LeaseLost
+        return bool(row.lines)
 
     def _explain(self, scene: Scene[Command], force: InForce) -> str:
         """Say it in the comment of the last time, or in a new one."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from app.core.commands import named, sentence
 from app.core.taxonomy import Dimension, Label, Taxonomy
 from app.github.client import InstallationClient
 from app.github.models import Confidence, Proposal
@@ -109,6 +110,7 @@ def _proposal(dimension: Dimension, label: Label, chances: Chances) -> Proposal:
     sure = Confidence.HIGH if chance >= _HIGH else Confidence.MEDIUM
     return Proposal(
         name=label.github,
-        rationale=f"{dimension.called} {label.name}: {chance:.0%} sure. {label.description}",
+        rationale=f"{named(dimension.called)} {named(label.name)}: {chance:.0%} sure."
+        f" {sentence(label.description)}",
         confidence=sure if chance >= _MEDIUM else Confidence.LOW,
     )

@@ -8,7 +8,7 @@ Lines in code, in quotes and in hidden HTML comments are talk about commands, no
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -18,6 +18,8 @@ from app.core.taxonomy import Dimension, Label, Taxonomy
 
 # Of one comment; further ones are not read.
 MOST = 10
+# Of a comment whose repository's words are not known yet, whatever bot they may be for.
+MOST_UNREAD = 50
 # Longer than any label's name with its dimension's; the rest of a line is cut.
 LONGEST = 150
 TRIAGE = COMMAND
@@ -29,6 +31,8 @@ _PRE = re.compile(r"\s*<pre[\s>]", re.IGNORECASE)
 _PRE_END = re.compile(r"</pre>", re.IGNORECASE)
 # Neither `@team`, `#12`, a link nor markup.
 _HARMLESS = re.compile(r"[^\W\d_]+(?:[ -][^\W\d_]+)*")
+# The same of a sentence: no digits (`GH-1` is a link), and no stop before a letter (`www.…`).
+_SENTENCE = re.compile(r"[^\W\d_](?:[^\W\d_]|[ '()]|[-](?=[^\W\d_])|[.,;:](?= |$))*")
 # Four columns of indentation make a block of code.
 _INDENTED = re.compile(r" {0,3}\t| {4}")
 
@@ -62,20 +66,27 @@ class Mistake(BadRequest):
     """A command that cannot be carried out. The text is Markdown and names what is allowed."""
 
 
-def find(body: str, taxonomy: Taxonomy) -> list[str]:
+def find(body: str, taxonomy: Taxonomy | None) -> list[str]:
     """The lines of a comment that are commands, blanks and what cannot be printed tidied away.
 
-    Whether their arguments make sense is for `read` to say. At most MOST, none twice.
+    Whether their arguments make sense is for `read` to say. At most MOST, none twice. Without a
+    taxonomy every line that may be one, at most MOST_UNREAD: `still` says later which are.
     """
-    known = {TRIAGE, *_dimensions(taxonomy)}
+    known = None if taxonomy is None else {TRIAGE, *_dimensions(taxonomy)}
     found: dict[str, None] = {}
     for line in _spoken(body):
         if not line.lstrip(" ").startswith("/"):
             continue
         tidy = " ".join("".join(c if c.isprintable() else " " for c in line).split())[:LONGEST]
-        if tidy[1:].partition(" ")[0].casefold() in known:
+        word = tidy[1:].partition(" ")[0].casefold()
+        if (word in known) if known is not None else word:
             found[tidy.rstrip()] = None
-    return list(found)[:MOST]
+    return list(found)[: MOST if known is not None else MOST_UNREAD]
+
+
+def still(lines: Iterable[str], taxonomy: Taxonomy) -> list[str]:
+    """Those of the lines that `find` gave without a taxonomy that are commands under this one."""
+    return find("\n".join(lines), taxonomy)
 
 
 def read(line: str, taxonomy: Taxonomy) -> Order | Setting:
@@ -91,13 +102,23 @@ def read(line: str, taxonomy: Taxonomy) -> Order | Setting:
 
 def quoted(text: str) -> str:
     """`text` as Markdown code, where it mentions nobody and formats nothing; cut."""
-    shown = text.replace("`", "'").strip()
-    return f"`{shown if len(shown) <= 60 else shown[:59] + '…'}`"
+    return _code(text, 60)
+
+
+def sentence(text: str) -> str:
+    """A sentence as Markdown: itself where it is mere words, else code, so nothing renders."""
+    return text if _SENTENCE.fullmatch(text) else _code(text, 100)
 
 
 def named(text: str) -> str:
     """A name as Markdown: itself where it is letters alone, else code that mentions nobody."""
     return text if _HARMLESS.fullmatch(text) else quoted(text)
+
+
+def _code(text: str, most: int) -> str:
+    # On one line: an empty one would end the code.
+    shown = " ".join(text.replace("`", "'").split())
+    return f"`{shown if len(shown) <= most else shown[: most - 1] + '…'}`"
 
 
 def _order(rest: str) -> Order:

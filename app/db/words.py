@@ -3,6 +3,7 @@
 `Command.words` holds what one comment's commands say: `added` and `removed` are GitHub label names;
 `hands_off` true (`/triage undo`) keeps the bot off the issue until a later `/triage rerun`, which
 says false. It is noted before GitHub is called, so that a run never takes such a label for its own.
+`unread` true says nothing of labels: the lines were kept before the configuration was read.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from app.db.learning import Command
 from app.db.tables import State
 
 ADDED, REMOVED, HANDS_OFF = "added", "removed", "hands_off"
+UNREAD = "unread"
 
 
 @dataclass(frozen=True)

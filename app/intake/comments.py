@@ -8,7 +8,7 @@ other people's comments could put words into their mouths. Who mistyped writes a
 from __future__ import annotations
 
 from app.core import commands
-from app.db import configs, coverage
+from app.db import configs, coverage, words
 from app.db.clock import from_now
 from app.db.insertion import insert_new
 from app.db.learning import Command
@@ -32,8 +32,9 @@ def comment_event(arrival: Arrival) -> Verdict:
     refusal = coverage.refusal(arrival.installation, repository, comment.created_at)
     if refusal is not None:
         return ignored(refusal)
-    taxonomy = configs.in_force(arrival.session, repository.id).config.taxonomy
-    lines = commands.find(comment.body or "", taxonomy)
+    force = configs.in_force(arrival.session, repository.id)
+    unread = force.read_at is None
+    lines = commands.find(comment.body or "", None if unread else force.config.taxonomy)
     if not lines:
         return ignored("no command in the comment")
     new = insert_new(
@@ -43,7 +44,8 @@ def comment_event(arrival: Arrival) -> Verdict:
         repository_id=repository.id,
         issue_number=issue.number,
         lines=lines,
-        words={},
+        # Which of them are for us is for the repository's configuration to say.
+        words={words.UNREAD: True} if unread else {},
         actor_id=speaker.id,
         actor=speaker.login,
         happened_at=comment.created_at,
@@ -54,7 +56,10 @@ def comment_event(arrival: Arrival) -> Verdict:
     )
     if not new:
         return ignored("the comment's commands are known")
-    return Verdict(Outcome.COMMAND, "a command in a comment", Task.COMMAND)
+    why = (
+        "what may be a command waits for the configuration" if unread else "a command in a comment"
+    )
+    return Verdict(Outcome.COMMAND, why, Task.COMMAND)
 
 
 def _speaker(comment: Comment, sender: Actor) -> Actor | str:

@@ -6,7 +6,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.core.commands import LONGEST, MOST, Mistake, Order, Setting, Verb, find, quoted, read
+from app.core.commands import (
+    LONGEST,
+    MOST,
+    Mistake,
+    Order,
+    Setting,
+    Verb,
+    find,
+    quoted,
+    read,
+    sentence,
+)
 from app.core.taxonomy import DEFAULT_TAXONOMY, Dimension, Label, Taxonomy
 
 LINE = "/severity high"
@@ -181,3 +192,44 @@ def test_a_dimension_that_was_dropped_since_is_a_mistake():
     fewer = Taxonomy(dimensions=DEFAULT_TAXONOMY.dimensions[:2])
     with pytest.raises(Mistake, match="no such dimension"):
         read(line, fewer)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ping @core/team",
+        "see #12",
+        "see GH-12",
+        "www.example.org",
+        "https://example.org",
+        "![](https://example.org/a.png)",
+        "<!-- triora:labels -->",
+        "<img src=x>",
+        "# heading",
+        "- point",
+        "*loud*",
+        "a_b_c",
+        "one\n\n@core/team",
+        "`` ` `` @core/team",
+        "0b1f3ee",
+        "",
+    ],
+)
+def test_a_sentence_that_markdown_would_read_is_code_on_one_line(text):
+    said = sentence(text)
+    assert said[0] == said[-1] == "`"
+    assert not {"`", "\n"} & set(said[1:-1])
+
+
+@pytest.mark.parametrize(
+    "text", ["Crash, data loss, or nobody can play.", "Bild: Größe (nicht Farbe)", "UI"]
+)
+def test_a_sentence_of_mere_words_stays_as_it_is(text):
+    assert sentence(text) == text
+
+
+@pytest.mark.parametrize("dimension", DEFAULT_TAXONOMY.dimensions, ids=lambda d: d.name)
+def test_our_own_descriptions_are_mere_words(dimension):
+    assert [
+        x.description for x in dimension.labels if sentence(x.description) != x.description
+    ] == []

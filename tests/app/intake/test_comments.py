@@ -2,7 +2,8 @@
 
 import pytest
 
-from app.db.learning import Command
+from app.db.clock import from_now
+from app.db.learning import Command, RepositoryConfig
 from app.db.tables import Delivery, Outcome, State
 from app.queue import Task
 from tests.webhooks import BOT, actor, issue_event
@@ -36,7 +37,22 @@ def test_a_command_is_kept_and_the_label_worker_is_woken(take, rows):
     assert row.lines == ["/severity high", "/repro rare"]
     assert (row.comment_id, row.issue_number, row.actor, row.actor_id) == (501, 1, "maya", 7)
     assert row.happened_at.isoformat() == "2026-11-01T13:00:00+00:00"
-    assert (row.state, row.words, row.outcome) == (State.PENDING, {}, None)
+    assert (row.state, row.words, row.outcome) == (State.PENDING, {"unread": True}, None)
+
+
+def test_what_may_be_a_command_waits_until_the_configuration_says_which_words_there_are(
+    take, rows, database
+):
+    said = "/area ui\n/assign @tom\nNo.\n/ alone\n> /quoted\n/severity high"
+    take("issue_comment", comment_event(said))
+    assert rows(Command)[0].lines == ["/area ui", "/assign @tom", "/severity high"]
+    area = {"rename": "area"}
+    with database.transaction() as session:
+        row = session.get_one(RepositoryConfig, rows(Command)[0].repository_id)
+        row.read_at, row.in_force = from_now(), {"dimensions": {"component": area}}
+    take("issue_comment", comment_event(said, number=502))
+    assert (rows(Command)[1].lines, rows(Command)[1].words) == (["/area ui", "/severity high"], {})
+    assert take("issue_comment", comment_event("/assign", number=503)).outcome == Outcome.IGNORED
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from app.core import commands
 from app.db import words
+from app.db.clock import from_now
 from app.db.learning import Command, RepositoryConfig, Review
 from app.db.tables import Application
 from tests.worker.conftest import T0
@@ -147,3 +151,53 @@ def test_nothing_is_done_before_the_repositorys_configuration_was_read(desk):
     desk.commanding.run_batch()
     assert desk.labels == set()
     assert (desk.row(said).state, desk.row(said).attempts) == ("pending", 0)
+
+
+def unread(desk, body, by="tom"):
+    """A comment that came before the configuration was read; its row waits for the reading."""
+    desk.store.change(RepositoryConfig, desk.store.repository_id, read_at=None)
+    lines = commands.find(body, None)
+    said = desk.comment(body, by, lines=lines)
+    desk.store.change(Command, desk.row(said).id, words={"unread": True})
+    desk.commanding.run_batch()
+    assert (desk.row(said).state, desk.row(said).lines) == ("pending", lines)
+    return said
+
+
+def read(desk, **in_force):
+    """The first reading; what waited for it is due."""
+    here = desk.store.repository_id
+    desk.store.change(RepositoryConfig, here, read_at=from_now(), in_force=in_force)
+    desk.store.make_due(Command)
+    desk.commanding.run_batch()
+
+
+AREA = {"component": {"rename": "area", "labels": {"ui": {"github": UI}}}}
+
+
+def test_a_command_in_the_repositorys_own_words_waits_for_the_first_reading(desk):
+    desk.github.rest(
+        "POST", f"/repos/{desk.repository}/labels", json={"name": UI, "color": "ffffff"}
+    )
+    said = unread(desk, "/area ui\n/assign @tom\n/lgtm")
+    read(desk, dimensions=AREA)
+    assert (desk.labels, desk.reactions(said), desk.replies()) == ({UI}, ["+1"], [])
+    assert (desk.row(said).lines, desk.row(said).words["added"]) == (["/area ui"], [UI])
+
+
+@pytest.mark.parametrize("by", ["tom", "rita"])
+def test_nobody_is_answered_who_told_another_bot_something_before_the_first_reading(desk, by):
+    said = unread(desk, "/assign @tom\n/area ui", by)
+    read(desk)
+    assert (desk.reactions(said), desk.replies()) == ([], [])
+    assert (desk.row(said).state, desk.row(said).lines) == ("done", [])
+
+
+def test_what_was_kept_unread_is_sorted_once_though_github_does_not_answer_then(desk):
+    said = unread(desk, "/severity high\n/lgtm")
+    desk.github.fault("GET /repos/*/*/collaborators/*/permission", "drop")
+    read(desk)
+    assert desk.row(said).state == "pending"
+    desk.store.make_due(Command)
+    desk.commanding.run_batch()
+    assert (desk.labels, desk.replies()) == ({HIGH}, [])

@@ -95,6 +95,37 @@ def test_rerun_is_refused_where_people_decided_everything(desk, how):
     assert waiting(desk) == []
 
 
+def in_force(desk, **config):
+    with desk.store.database.transaction() as session:
+        session.get_one(RepositoryConfig, desk.store.repository_id).in_force = config
+
+
+@pytest.mark.parametrize(
+    ("deny", "why"),
+    [
+        ({"authors": ["Rita"]}, "`deny.authors` names `rita`"),
+        ({"titles": ["."]}, "a pattern of `deny.titles` fits the issue's title"),
+        ({"labels": ["severity*", "component*", "REPRO*"]}, "no label for the bot to write"),
+    ],
+)
+def test_rerun_says_which_rule_leaves_the_issue_alone(desk, deny, why):
+    in_force(desk, deny=deny)
+    said = desk.comment("/triage rerun")
+    desk.commanding.run_batch()
+    assert why in desk.replies()[0]
+    assert (desk.reactions(said), waiting(desk)) == (["confused"], [])
+
+
+def test_rerun_in_a_dry_run_decides_anew_and_says_that_nothing_is_written(desk):
+    in_force(desk, dry_run=True)
+    said = desk.comment("/triage rerun")
+    desk.commanding.run_batch()
+    assert "`dry_run` is on in `.github/triora.yml`" in desk.replies()[0]
+    assert (desk.reactions(said), len(waiting(desk))) == (["confused"], 1)
+    desk.triage()
+    assert desk.labels == set()
+
+
 def test_explain_is_one_comment_that_says_why_and_is_edited_in_place(desk):
     desk.tell("/triage explain")
     (reply,) = desk.replies()

@@ -168,6 +168,18 @@ def test_the_middle_band_is_proposed_with_its_confidence(house, preview):
     assert [item["suggest"] for item in body["labels"]] == [True, True]
 
 
+def test_nothing_of_a_proposal_is_rendered(rules, preview):
+    said = "<!-- triora:labels --> @core/team ![x](//x.y)"
+    labels = f"{{high: {{github: P1, create: true, description: '{said}'}}}}"
+    house = rules(
+        f"suggest_only: true\ndimensions: {{severity: {{rename: '#1', labels: {labels}}}}}"
+    )
+    number = house.issue("high")
+    house.work()
+    (proposal,) = house.suggestions(number)
+    assert proposal["rationale"] == f"`#1` high: 90% sure. `{said}`"
+
+
 def test_suggest_only_proposes_what_would_be_written(rules, preview):
     house = rules("suggest_only: true")
     number = house.issue("high ui")
