@@ -8,7 +8,9 @@ import pytest
 from app.core.errors import GitHubUnavailable
 from app.db.clock import from_now
 from app.db.insertion import insert_new
-from app.db.tables import Application, Delivery, IssueSnapshot, Outcome
+from app.db.learning import Command, RepositoryConfig, Retraining, Review, Run, RunKind
+from app.db.rows import TABLES
+from app.db.tables import Application, Delivery, IssueSnapshot, Outcome, State
 from app.github.models import HookDelivery
 from app.queue import Task
 from tests.waiting import until
@@ -34,6 +36,32 @@ def test_work_that_somebody_holds_or_that_waits_rings_no_bell(store, settings):
     assert bells_to_ring(store.database) == []
     store.make_due(IssueSnapshot)
     assert bells_to_ring(store.database) == [Task.TRIAGE]
+
+
+def test_no_kind_of_work_is_left_without_its_bell(store):
+    common = {"repository_id": 1, "created_at": from_now(), "due_at": from_now()}
+    asked = {"asked_by": "tester", "state": State.PENDING, "attempts": 0}
+    who = {"actor_id": 7, "actor": "tom", "lines": [], "words": {}, "happened_at": from_now()}
+    store.issue(1)
+    store.to_write(2, {"severity": ["severity: high"]})
+    with store.database.transaction() as session:
+        session.add(Review(issue_number=1, **common))
+        session.add(Command(comment_id=1, issue_number=1, **who, **common))
+        session.add(Run(id="r", kind=RunKind.BACKFILL, **asked, **common))
+        session.add(Retraining(**asked, **common))
+    store.make_due(RepositoryConfig)
+    bells = {
+        IssueSnapshot: Task.TRIAGE,
+        Application: Task.LABEL,
+        Review: Task.REVIEW,
+        Command: Task.COMMAND,
+        Run: Task.RUN,
+        RepositoryConfig: Task.CONFIG,
+        Retraining: Task.RETRAIN,
+    }
+    # A new table of work needs a bell, and a line here.
+    assert set(bells) == set(TABLES.values())
+    assert set(bells_to_ring(store.database)) == set(bells.values())
 
 
 def test_a_lease_that_ran_out_rings_the_bell(store):
@@ -86,6 +114,16 @@ def test_a_delivery_that_failed_is_asked_for_again(redelivery, failing, github):
     assert redelivery.run() >= 1
     again = until(lambda: attempts(github, guid)[1:], "the redelivery")
     assert again[0]["redelivery"]
+
+
+def test_deliveries_on_every_page_are_asked_for(redelivery, failing, github, monkeypatch):
+    monkeypatch.setattr("app.github.connection.PER_PAGE", 2)
+    guids = failing(5)
+    redelivery.run()
+    github.settle()
+    assert [len(attempts(github, guid)) for guid in guids] == [2] * 5
+    asked = github.requests("GET", "/app/hook/deliveries")
+    assert len(asked) > 2
 
 
 def test_a_delivery_the_database_knows_is_not_asked_for(redelivery, failing, github, store):
