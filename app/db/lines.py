@@ -11,6 +11,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 from sqlalchemy import CTE, ColumnElement, Select, func, null, select
 from sqlalchemy.orm import Session, aliased
@@ -86,12 +87,14 @@ def _share(
     return rows
 
 
+@cache
 def _live() -> Select[int, int, str | None, datetime]:
     """The head of every line of live issues, where it is due."""
     repositories = _repositories()
     return _heads(repositories, repositories.c.id, None)
 
 
+@cache
 def _of_runs() -> Select[int, int, str | None, datetime]:
     """The head of every line of a backfill, where it is due."""
     repositories = _repositories()
