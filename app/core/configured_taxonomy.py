@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from app.core import config_words
 from app.core.config_rules import MAX_DIMENSIONS, MAX_LABELS, DimensionRule, GateRule, LabelRule
 from app.core.taxonomy import DEFAULT_TAXONOMY, Dimension, Label, Taxonomy
 
@@ -94,7 +95,7 @@ def _labels(
         try:
             found.append(_label(name, prefix, present.get(name), said, create))
         except ValidationError as error:
-            built.mistakes += [(where, _words(one["msg"])) for one in error.errors()]
+            built.mistakes += [(where, _words(one)) for one in error.errors()]
         except KeyError:
             built.mistakes.append(((*where, "description"), "a new label needs a description"))
     return found
@@ -165,5 +166,8 @@ def word_of(name: str) -> str:
     return "-".join(name.casefold().split())
 
 
-def _words(message: str) -> str:
-    return message.removeprefix("Value error, ")
+def _words(error: Any) -> str:
+    # What is too long is made of the dimension's name and the label's, unless `github` names it.
+    told = "its name on GitHub " if error["loc"][-1:] == ("github",) else ""
+    said = config_words.words(error)
+    return told + said if said.startswith("has more") else said

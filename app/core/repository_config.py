@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from app.core import config_rules, patterns, safe_yaml
+from app.core import config_rules, config_words, patterns, safe_yaml
 from app.core.config_rules import Bar, DenyRule, DimensionRule, GateRule, OrOff, RetrainingRule
 from app.core.configured_taxonomy import Built, build
 from app.core.decision import Reason, Thresholds
@@ -172,7 +172,8 @@ def check(raw: Raw, lines: Mapping[_Path, int] | None = None) -> Config:
         # As JSON, since only there a strict list may become a tuple.
         config = Config.model_validate_json(json.dumps(raw))
     except ValidationError as error:
-        found = [(_path(e["loc"]), _words(e)) for e in error.errors(include_input=False)]
+        wrong = [(_path(e["loc"]), e) for e in error.errors(include_input=False)]
+        found = [(path, config_words.words(e, _keys(path))) for path, e in wrong]
         raise Mistakes(_lines(found, where)) from None
     found = [*_two_bars(config), *config.built.mistakes]
     if found:
@@ -270,13 +271,24 @@ def _path(where: tuple[int | str, ...]) -> _Path:
     return tuple(part for part in where if part not in (config_rules.RULE, config_rules.SWITCH))
 
 
-def _words(error: Any) -> str:
-    kind = str(error["type"])
-    if kind == "extra_forbidden":
-        return "there is no such key"
-    if kind == "literal_error":
-        return "only `false` is allowed here as a switch"
-    return str(error["msg"]).removeprefix("Value error, ")
+def _keys(path: _Path) -> list[str]:
+    """The keys that may stand where the one at the end of `path` stands."""
+    match path[:-1]:
+        case ():
+            part: type[config_rules.Part] = Config
+        case ("dimensions", _):
+            part = DimensionRule
+        case ("dimensions", _, "labels", _):
+            part = config_rules.LabelRule
+        case ("gate",):
+            part = GateRule
+        case ("deny",):
+            part = DenyRule
+        case ("retraining",):
+            part = RetrainingRule
+        case _:
+            return []
+    return list(part.model_fields)
 
 
 def _lines(found: Iterable[tuple[_Path, str]], lines: Mapping[_Path, int]) -> list[str]:

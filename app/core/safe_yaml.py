@@ -20,6 +20,7 @@ MAX_DEPTH = 12
 # Where libyaml is built in, its parser; PyYAML's own is a hundred times slower.
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+_LOOK = "look for a tab, a colon without a blank, or a quote or bracket that is not closed"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 # Keys and list positions from the top.
@@ -116,4 +117,5 @@ def _mapping(
 def _said(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "not YAML"
-    return f"line {mark.line + 1}: {problem}" if mark is not None else str(problem)
+    told = f"this cannot be read as YAML ({problem})"
+    return f"line {mark.line + 1}: {told}: {_LOOK}" if mark is not None else f"{told}: {_LOOK}"

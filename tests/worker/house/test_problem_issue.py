@@ -26,7 +26,7 @@ def test_a_mistake_is_reported_once(house):
         house.read()
     (notice,) = house.notices()
     assert notice["title"] == TITLE
-    assert "    dry_run (line 1): Input should be a valid boolean" in notice["body"]
+    assert "    dry_run (line 1): write true or false, without quotes" in notice["body"]
     assert "maybe" not in notice["body"]
     assert house.row.problem_issue == notice["number"]
     assert writes(house) == [("POST", ISSUES)]
@@ -39,7 +39,7 @@ def test_the_issue_is_edited_when_the_mistake_changes_and_closed_when_it_is_mend
     house.read()
     (notice,) = house.notices()
     assert "bogus (line 1): there is no such key" in notice["body"]
-    assert "dry_run" not in notice["body"]
+    assert "dry_run (" not in notice["body"]
     house.write("dry_run: false")
     house.read()
     house.read()
