@@ -7,6 +7,7 @@ stand back where a command or a run is due.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, literal, or_, select
@@ -72,28 +73,34 @@ def _choose(session: Session) -> int | None:
     # Nobody waits for what a backfill brought. Two questions, since each follows the index of what
     # is due and ends with the first find; in one, all that is due would have to be sorted.
     for live in (True, False):
-        installation_id: int | None = session.scalar(
-            select(Installation.id)
-            .join(Repository, Repository.installation_id == Installation.id)
-            .join(IssueSnapshot, IssueSnapshot.repository_id == Repository.id)
-            .join(Application, Application.snapshot_id == IssueSnapshot.id)
-            .where(
-                work.due(Application),
-                IssueSnapshot.run_id.is_(None) if live else IssueSnapshot.run_id.is_not(None),
-                is_open(),
-                ~is_written_for(Installation.id),
-                ~_among(Installation.id, _asked(Command), _asked(Run)),
-            )
-            .order_by(Application.due_at)
-            .limit(1)
-            .with_for_update(of=Installation, skip_locked=True)
-        )
+        installation_id: int | None = session.scalar(_longest_waiting(live))
         if installation_id is not None:
             break
     # Looked at again under the lock: the first look may be older than another writer's claim.
     if installation_id is None or session.scalar(select(is_written_for(installation_id))):
         return None
     return installation_id
+
+
+@cache
+def _longest_waiting(live: bool) -> Select[int]:
+    # Put together once: that takes longer than the answer, and nobody else may write meanwhile.
+    return (
+        select(Installation.id)
+        .join(Repository, Repository.installation_id == Installation.id)
+        .join(IssueSnapshot, IssueSnapshot.repository_id == Repository.id)
+        .join(Application, Application.snapshot_id == IssueSnapshot.id)
+        .where(
+            work.due(Application),
+            IssueSnapshot.run_id.is_(None) if live else IssueSnapshot.run_id.is_not(None),
+            is_open(),
+            ~is_written_for(Installation.id),
+            ~_among(Installation.id, _asked(Command), _asked(Run)),
+        )
+        .order_by(Application.due_at)
+        .limit(1)
+        .with_for_update(of=Installation, skip_locked=True)
+    )
 
 
 def is_open() -> ColumnElement[bool]:
