@@ -10,7 +10,9 @@ import random
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
+from typing import TypeVar
 
 from app.core.taxonomy import Taxonomy
 from app.db.corrections import Lesson
@@ -18,6 +20,8 @@ from training import dataset
 from training.duplicates import clusters
 from training.example import Answer, Example, Provenance
 from training.guard import without_leaks
+
+T = TypeVar("T")
 
 UNKNOWN_LABEL = "label that the taxonomy no longer has"
 NO_TITLE = "report without a title"
@@ -194,7 +198,12 @@ def replayed(
     return rows
 
 
-def thinned(rows: Sequence[Example], limit: int, seed: int) -> list[Example]:
+def most_issues(limit: int, shares: Shares) -> int:
+    """How many issues it takes for `limit` to teach, beside those that calibrate and judge."""
+    return max(4 * shares.least, ceil(limit / (1 - shares.holdout - shares.calibration)))
+
+
+def thinned(rows: Sequence[T], limit: int, seed: int) -> list[T]:
     """At most `limit` rows: the newer half of them whole, the rest drawn from all older ones."""
     if len(rows) <= limit:
         return list(rows)

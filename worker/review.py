@@ -176,6 +176,7 @@ class Reviewing:
                 snapshot_id=known.filed.id if known.filed is not None else None,
                 versions=known.versions(),
                 per_hour=self.settings.corrections_per_hour,
+                per_day=self.settings.corrections_per_day,
             )
         log.info("issue.reviewed", review=row.id, corrections=len(findings))
 

@@ -151,6 +151,7 @@ class Settings(BaseSettings):
         ge=1,
         description="corrections by one person within an hour that teach; further ones are kept",
     )
+    corrections_per_day: int = Field(default=400, ge=1, description="the same within any 24 hours")
     installation_backlog: int = Field(
         default=2000,
         ge=1,

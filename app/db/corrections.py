@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, TypeVarTuple
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from app.core.corrections import Change, Finding
@@ -15,7 +15,10 @@ from app.core.text import IssueText
 from app.db.learning import Correction
 from app.db.tables import IssueSnapshot
 
-HOUR = timedelta(hours=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+# Rows with their texts that are in memory at a time.
+PORTION = 50
+Ts = TypeVarTuple("Ts")
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,21 @@ class Lesson:
     opened_at: datetime
 
 
+@dataclass(frozen=True)
+class Cap:
+    """So many corrections by one person within `span` teach; `called` is the span in words."""
+
+    span: timedelta
+    most: int
+    called: str
+
+    def is_passed(self, series: Sequence[Correction], index: int) -> bool:
+        """True if that one is one too many; `series` are one person's, oldest first."""
+        if index < self.most:
+            return False
+        return series[index - self.most].happened_at > series[index].happened_at - self.span
+
+
 def teaching(repository_id: int) -> tuple[ColumnElement[bool], ...]:
     """The conditions of a repository's corrections that may teach.
 
@@ -49,25 +67,58 @@ def teaching(repository_id: int) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def lessons(session: Session, repository_id: int, *, until: datetime | None = None) -> list[Lesson]:
+def issues(session: Session, repository_id: int, *, until: datetime | None = None) -> list[int]:
+    """Numbers of the issues that may teach, oldest report first, without their texts."""
+    opened = func.min(func.coalesce(IssueSnapshot.opened_at, IssueSnapshot.observed_at))
+    return list(
+        session.scalars(
+            _until(select(Correction.issue_number), repository_id, until)
+            .join(IssueSnapshot, IssueSnapshot.id == Correction.snapshot_id)
+            .group_by(Correction.issue_number)
+            .order_by(opened, Correction.issue_number)
+        )
+    )
+
+
+def newest(session: Session, repository_id: int, *, until: datetime | None = None) -> datetime:
+    """When the last of what may teach was said. ValueError if nothing was."""
+    found: datetime | None = session.scalar(
+        _until(select(func.max(Correction.happened_at)), repository_id, until)
+    )
+    if found is None:
+        raise ValueError("nobody has said anything yet")
+    return found
+
+
+def lessons(
+    session: Session,
+    repository_id: int,
+    *,
+    until: datetime | None = None,
+    issues: Container[int] | None = None,
+) -> list[Lesson]:
     """What may teach the repository's model, oldest first; up to and including `until` if given.
 
-    Left out are corrections in quarantine, those whose issue text is not known, and those that end
-    with no label of the dimension or with several.
+    Of `issues` alone if they are given: texts are large, and no others are held then. Left out are
+    corrections in quarantine, those whose issue text is not known, and those that end with no label
+    of the dimension or with several.
     """
     chosen = (
-        select(Correction, IssueSnapshot)
+        _until(select(Correction, IssueSnapshot), repository_id, until)
         .join(IssueSnapshot, IssueSnapshot.id == Correction.snapshot_id)
-        .where(*teaching(repository_id))
         .order_by(Correction.happened_at, Correction.issue_number, Correction.dimension)
     )
-    if until is not None:
-        chosen = chosen.where(Correction.happened_at <= until)
     return [
         _lesson(correction, snapshot)
-        for correction, snapshot in session.execute(chosen)
-        if len(correction.labels) == 1
+        # In portions, whose rows the session lets go of when nobody holds them.
+        for correction, snapshot in session.execute(chosen.execution_options(yield_per=PORTION))
+        if len(correction.labels) == 1 and (issues is None or correction.issue_number in issues)
     ]
+
+
+def _until(query: Select[*Ts], repository_id: int, until: datetime | None) -> Select[*Ts]:
+    query = query.where(*teaching(repository_id))
+    return query if until is None else query.where(Correction.happened_at <= until)
 
 
 def store(
@@ -79,12 +130,13 @@ def store(
     snapshot_id: int | None,
     versions: dict[str, str],
     per_hour: int,
+    per_day: int,
 ) -> None:
     """Make `findings` the corrections of the issue: those there were before and not now go.
 
     versions: dimension -> the model version whose labels were corrected. More than `per_hour`
-    corrections by one person within an hour are kept, but teach nothing; confirmations likewise,
-    counted apart.
+    corrections by one person within an hour, or `per_day` within a day, are kept, but teach
+    nothing; confirmations likewise, counted apart.
     """
     kept = {
         row.dimension: row
@@ -109,7 +161,8 @@ def store(
     session.flush()
     for actor_id in sorted({actor_id for actor_id, _ in touched}):
         times = [at for who, at in touched if who == actor_id]
-        _cap(session, repository_id, actor_id, min(times), max(times), per_hour)
+        caps = (Cap(HOUR, per_hour, "an hour"), Cap(DAY, per_day, "a day"))
+        _cap(session, repository_id, actor_id, min(times), max(times), caps)
 
 
 def _fill(row: Correction, finding: Finding, snapshot_id: int | None, version: str | None) -> None:
@@ -129,35 +182,35 @@ def _cap(
     actor_id: int,
     first: datetime,
     last: datetime,
-    per_hour: int,
+    caps: Sequence[Cap],
 ) -> None:
     """Say of each of the person's corrections that a change in this time may concern whether it
     is one too many: a function of all of them, whenever they became known."""
+    longest = max(cap.span for cap in caps)
     rows = session.scalars(
         select(Correction)
         .where(
             Correction.repository_id == repository_id,
             Correction.actor_id == actor_id,
-            Correction.happened_at > first - HOUR,
-            Correction.happened_at <= last + HOUR,
+            Correction.happened_at > first - longest,
+            Correction.happened_at <= last + longest,
         )
         .order_by(Correction.happened_at, Correction.issue_number, Correction.dimension)
     ).all()
     for weak in (False, True):
         series = [row for row in rows if (row.change == Change.CONFIRMED) is weak]
         for index, row in enumerate(series):
-            # Those of the hour before `first` are there to be counted: their own hour is not.
+            # Those before `first` are there to be counted: what came before them is not.
             if row.happened_at < first:
                 continue
-            oldest = series[index - per_hour] if index >= per_hour else None
-            flood = oldest is not None and oldest.happened_at > row.happened_at - HOUR
-            _judge(row, f"more than {per_hour} an hour by one person", flood)
+            passed = next((cap for cap in caps if cap.is_passed(series, index)), None)
+            _judge(row, passed)
 
 
-def _judge(row: Correction, reason: str, flood: bool) -> None:
-    if flood and row.quarantine is None:
-        row.quarantine = reason
-    elif not flood and row.quarantine is not None and row.quarantine.startswith("more than "):
+def _judge(row: Correction, passed: Cap | None) -> None:
+    if passed is not None and row.quarantine is None:
+        row.quarantine = f"more than {passed.most} {passed.called} by one person"
+    elif passed is None and row.quarantine is not None and row.quarantine.startswith("more than "):
         row.quarantine = None
 
 

@@ -145,6 +145,7 @@ class Desk:
                 snapshot_id=snapshot,
                 versions=dict.fromkeys(said, version),
                 per_hour=self._settings.corrections_per_hour,
+                per_day=self._settings.corrections_per_day,
             )
 
     def _act(self, kind: Kind, hand: Hand, dimension: str, label: str, minutes: int) -> Act:

@@ -41,7 +41,10 @@ def draw_up(
     taxonomy = configs.in_force(session, repository.id).config.taxonomy
     active = models.active(session, repository.id)
     learned = _learned(active)
-    known = corrections.lessons(session, repository.id, until=row.until)
+    config, limit = _config(settings), settings.retraining_rows
+    numbers = corrections.issues(session, repository.id, until=row.until)
+    chosen = set(taught.thinned(numbers, taught.most_issues(limit, shares), config.seed))
+    known = corrections.lessons(session, repository.id, until=row.until, issues=chosen)
     rows, left_out = taught.examples(known, repository.full_name, taxonomy)
     parts = taught.divide(rows, highest=highest_severity(taxonomy), learned=learned, shares=shares)
     if len(parts.holdout) < shares.least:
@@ -50,12 +53,11 @@ def draw_up(
             f" {len(parts.holdout)} of them may judge; {shares.least} are needed for that, and as"
             " many to learn from"
         )
-    config = _config(settings)
-    limit = settings.retraining_rows
     replay = [settings.retraining_replay] if settings.retraining_replay is not None else []
     plan = Plan(
         repository=repository.full_name,
-        until=row.until or max(lesson.happened_at for lesson in known),
+        # Of all that was said: what was not drawn is no news for the next one.
+        until=row.until or corrections.newest(session, repository.id),
         origin=_origin(active),
         start=settings.retraining_start,
         config=config,
