@@ -6,6 +6,7 @@ within each bootstrap resample. Resamples draw reports; the spread over seeds st
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -83,6 +84,8 @@ class Comparison(Record):
     rows: int
     standings: tuple[Standing, ...]
     contrasts: tuple[Contrast, ...]
+    # Every pair of a sweep's variants, by average accuracy; empty elsewhere.
+    between: tuple[Contrast, ...] = ()
 
     def of(self, scope: Scope) -> list[Standing]:
         """The entrants in a scope, the best average accuracy first."""
@@ -191,6 +194,26 @@ def compare(
         standings=tuple(standings),
         contrasts=tuple(contrasts),
     )
+
+
+def between(saved: Sequence[Saved], resamples: int = metrics.RESAMPLES) -> tuple[Contrast, ...]:
+    """Every pair of entrants by average accuracy, corrected for the number of pairs in a scope."""
+    groups = _groups(saved)
+    scopes: tuple[Scope, ...] = ("bugs", "all")
+    found: list[Contrast] = []
+    for scope in scopes:
+        entrants = {
+            name: entrant
+            for name, runs in groups.items()
+            if (entrant := _entrant(runs, scope, resamples)) is not None
+        }
+        tested = [
+            _contrast(name, entrant, other, base, scope, "accuracy", None)
+            for (other, base), (name, entrant) in itertools.combinations(entrants.items(), 2)
+        ]
+        for one, p in zip(tested, holm([c.p for c in tested]), strict=True):
+            found.append(one.model_copy(update={"p_corrected": p, "significant": p < LEVEL}))
+    return tuple(found)
 
 
 def _groups(saved: Sequence[Saved]) -> dict[str, list[Saved]]:

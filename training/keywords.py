@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
@@ -239,7 +239,18 @@ def weak(example: Example, taxonomy: Taxonomy) -> Example:
 
     Dimensions in which every rule abstained have no label: a default is no sign of anything.
     """
-    said = {function.dimension for function in fired(example.text)}
+    return _guessed(example, taxonomy, {function.dimension for function in fired(example.text)})
+
+
+def guessed(example: Example, taxonomy: Taxonomy) -> Example:
+    """The same with defaults where every rule abstained: all that the rules would have answered.
+
+    What a model learns to do what the rules do, and no better, from.
+    """
+    return _guessed(example, taxonomy, set(DEFAULTS).intersection(taxonomy.vocabulary))
+
+
+def _guessed(example: Example, taxonomy: Taxonomy, dimensions: Collection[str]) -> Example:
     guesses = scores(example.text, taxonomy)
     labels = {
         name: Answer(
@@ -247,7 +258,7 @@ def weak(example: Example, taxonomy: Taxonomy) -> Example:
             provenance=Provenance.KEYWORD,
         )
         for name in taxonomy.vocabulary
-        if name in said
+        if name in dimensions
     }
     return example.model_copy(update={"labels": labels})
 

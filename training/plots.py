@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
+    from training.curve import CurvePoint
+
 # Middle tones: legible on white and on near-black, told apart without colour vision.
 COLOURS = ("#3f87d0", "#d9822b", "#2a9d74", "#b85c9e", "#8a8f98", "#c0504d")
 MARKERS = ("o", "s", "D", "^", "v", "P")
+LINES = ((0, (5, 3)), (0, (1, 2)))
 # Drawn in this grey, then turned into the page's own text colour.
 _INK = "#123456"
 
@@ -98,6 +101,73 @@ def learning_curve(rows: Sequence[Standing]) -> str:
     return _svg(canvas, "curve")
 
 
+def label_curve(points: Sequence[CurvePoint], flat: Sequence[Standing]) -> str:
+    """Accuracy and macro-F1 against read reports; keyword labels in a place of their own, left.
+
+    `flat` are lines that no number of reports moves. Bands and whiskers are 95 % intervals.
+    """
+    canvas, panels = _panels(2, width=4.6, height=3.5)
+    sizes = sorted({p.rows for p in points if p.read})
+    # On a logarithmic axis, a step before the first size.
+    aside = sizes[0] / 2.2 if sizes else 1.0
+    for axes, measure in zip(panels, ("accuracy", "macro_f1"), strict=True):
+        for name, side in (("model", 0.97), ("tfidf", 1.03)):
+            _line(axes, points, name, measure, aside, side)
+        for number, one in enumerate(flat):
+            value = getattr(one, measure).value
+            style = LINES[number % len(LINES)]
+            if value is not None:
+                axes.axhline(
+                    value, color=COLOURS[4], linewidth=1.3, linestyle=style, label=one.name
+                )
+        axes.set_xscale("log")
+        slot = any(not p.read for p in points)
+        if slot and sizes:
+            axes.axvline(aside * 2.2**0.5, color=_INK, linewidth=0.7, alpha=0.3)
+        places = [(aside, "keyword\nlabels")] * slot + [(x, str(x)) for x in sizes]
+        axes.set_xticks([x for x, _ in places], [text for _, text in places])
+        axes.minorticks_off()
+        axes.set(xlabel="read reports", title="")
+        axes.set_ylabel("average accuracy" if measure == "accuracy" else "macro-F1")
+    handles, names = panels[0].get_legend_handles_labels()
+    legend = canvas.legend(
+        handles, names, ncols=4, frameon=False, fontsize=8.5, loc="outside upper left"
+    )
+    for text in legend.get_texts():
+        text.set_color(_INK)
+    return _svg(canvas, "labels")
+
+
+def _line(
+    axes: Axes, points: Sequence[CurvePoint], which: str, measure: str, aside: float, side: float
+) -> None:
+    """One entrant's line; `side` moves its whiskers apart from those of the other."""
+    ours = which == "model"
+    colour, marker = (COLOURS[0], "o") if ours else (COLOURS[1], "s")
+    known: list[tuple[float, float, float, float, bool]] = []
+    for point in points:
+        standing = getattr(point, which)
+        figure: Figure | None = getattr(standing, measure) if standing is not None else None
+        if figure is None or figure.value is None or figure.low is None or figure.high is None:
+            continue
+        x = (point.rows if point.read else aside) * side
+        known.append((x, figure.value, figure.low, figure.high, point.read))
+    for x, _, low, high, _ in known:
+        axes.plot([x, x], [low, high], color=colour, linewidth=1.2, alpha=0.75)
+    read = sorted(one for one in known if one[4])
+    xs = [one[0] for one in read]
+    axes.fill_between(
+        xs, [o[2] for o in read], [o[3] for o in read], color=colour, alpha=0.1, linewidth=0
+    )
+    label = "the model" if ours else "TF-IDF + logistic regression"
+    axes.plot(
+        xs, [one[1] for one in read], color=colour, marker=marker, markersize=5.5, label=label
+    )
+    for x, value, _, _, on_line in known:
+        if not on_line:
+            axes.plot([x], [value], color=colour, marker=marker, markersize=5.5, linestyle="")
+
+
 def _points(
     rows: Sequence[Standing], model: str, provenance: str | None
 ) -> list[tuple[int, float, float, float]]:
@@ -137,8 +207,8 @@ def _canvas(width: float, height: float) -> tuple[Canvas, Axes]:
     return canvas, axes
 
 
-def _panels(count: int) -> tuple[Canvas, list[Axes]]:
-    canvas = _figure(max(2.6 * count, 3.0), 2.9)
+def _panels(count: int, width: float = 2.6, height: float = 2.9) -> tuple[Canvas, list[Axes]]:
+    canvas = _figure(max(width * count, 3.0), height)
     panels = [canvas.add_subplot(1, count, place + 1) for place in range(count)]
     for axes in panels:
         _plain(axes)

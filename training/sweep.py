@@ -7,6 +7,7 @@ sweep can be stopped and started as often as a machine is to be had.
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,13 +17,17 @@ from typing import Any
 import structlog
 
 from app.core import manifest
+from app.core.errors import ConfigProblem
 from app.core.taxonomy import DEFAULT_TAXONOMY
-from training import bench, config, dataset
-from training.comparison import Comparison, Saved
+from training import bench, config, dataset, guard
+from training.comparison import Comparison, Saved, between
+from training.example import Example
 from training.figures import Evaluation
-from training.finetune import CHECKPOINTS
-from training.predictions import load
-from training.train import ADAPTER, Run, train
+from training.finetune import CHECKPOINTS, last_checkpoint
+from training.metrics import RESAMPLES
+from training.predictions import RUN, load, save
+from training.ship import CONFIG
+from training.train import ADAPTER, Run, read_rows, train
 
 log = structlog.get_logger()
 
@@ -41,7 +46,7 @@ class Variant:
     @property
     def folder(self) -> str:
         """Name of its folder below the sweep's."""
-        return f"{self.name.replace('=', '-').replace(' ', '_')}-seed{self.seed}"
+        return f"{re.sub('[^A-Za-z0-9.]+', '-', self.name).strip('-')}-seed{self.seed}"
 
 
 def grid(
@@ -49,13 +54,18 @@ def grid(
 ) -> Iterator[Variant]:
     """Every combination of the axes (dotted key -> values), of data sizes and of seeds.
 
-    Runs of one name differ by seed alone: a comparison averages over them.
+    Runs of one name differ by seed alone: a comparison averages over them. A setting with one value
+    is everybody's and no part of the name.
     """
     keys = list(axes)
     for values in itertools.product(*axes.values()):
         for limit in limits:
             changes = dict(zip(keys, values, strict=True))
-            parts = [f"{key.rpartition('.')[2]}={value}" for key, value in changes.items()]
+            parts = [
+                f"{key.rpartition('.')[2]}={value}"
+                for key, value in changes.items()
+                if len(axes[key]) > 1
+            ]
             if limit is not None:
                 parts.append(f"rows={limit}")
             for seed in seeds:
@@ -63,46 +73,102 @@ def grid(
 
 
 def sweep(
-    base: Run, name: str, variants: Sequence[Variant], data: Path, model: str
+    base: Run, name: str, variants: Sequence[Variant], data: Path, resamples: int = RESAMPLES
 ) -> tuple[Comparison, list[Evaluation]]:
     """Train and evaluate each variant on `data`, and compare them all with the baselines.
 
-    `base.folder` gets a folder a variant and `baselines/`. `model` is the base model's name, for
-    serving. Errors are those of `train`.
+    Variants are also tested against each other, pair by pair. `base.folder` gets a folder a variant
+    and `baselines/`. Errors are those of `train`.
     """
     examples = dataset.read(data).refuse_problems()
-    rows = [e for path in base.data for e in dataset.read(path, source=base.source).examples]
-    saved: list[Saved] = []
-    for variant in variants:
-        folder = base.folder / variant.folder
-        if not (folder / EVALUATED).is_dir():
-            _train_one(base, name, variant, folder)
-            used = rows[: variant.limit] if variant.limit is not None else rows
-            run = bench.model_run(
-                examples,
-                used,
-                model,
-                str(folder / ADAPTER),
-                variant.name,
-                variant.seed,
-                {key.rpartition(".")[2]: value for key, value in variant.changes.items()},
-            )
-            evaluations, _ = bench.judged([run])
-            bench.keep(folder / EVALUATED, [run], evaluations)
-        (kept,) = (folder / EVALUATED).iterdir()
-        saved.append(load(kept))
-    saved += bench.baseline_runs(examples, rows, DEFAULT_TAXONOMY)
-    evaluations, comparison = bench.judged(saved)
-    bench.keep(base.folder / "baselines", saved[len(variants) :], evaluations[len(variants) :])
-    return comparison, evaluations
+    rows = rows_of(base)
+    saved = [_entrant(base, name, variant, examples, rows) for variant in variants]
+    baselines = kept_baselines(base.folder / "baselines", examples, rows)
+    evaluations, comparison = bench.judged([*saved, *baselines], resamples)
+    pairs = between(saved, resamples) if saved else ()
+    return comparison.model_copy(update={"between": pairs}), evaluations
 
 
-def _train_one(base: Run, name: str, variant: Variant, folder: Path) -> None:
-    if (folder / ADAPTER / manifest.MANIFEST).is_file():
-        return
+def _entrant(
+    base: Run, name: str, variant: Variant, examples: Sequence[Example], rows: Sequence[Example]
+) -> Saved:
+    folder = base.folder / variant.folder
+    train_variant(base, name, variant, folder)
+    used = rows[: variant.limit]
+    kept = kept_run(folder / EVALUATED, examples, used)
+    if kept is None:
+        told = {key.rpartition(".")[2]: value for key, value in variant.changes.items()}
+        model = config.read(name, dict(variant.changes)).base
+        kept = bench.model_run(
+            examples, used, model, str(folder / ADAPTER), variant.name, variant.seed, told
+        )
+        save(folder / EVALUATED, *kept)
+    return kept[0].model_copy(update={"name": variant.name}), kept[1]
+
+
+def kept_run(place: Path, examples: Sequence[Example], rows: Sequence[Example]) -> Saved | None:
+    """What was saved there, if it is about these reports after learning from these rows."""
+    if not (place / RUN).is_file():
+        return None
+    run, predictions = load(place)
+    if run.digest != dataset.digest(examples):
+        return None
+    if run.training is not None and run.training.digest != dataset.digest(rows):
+        return None
+    return run, predictions
+
+
+def kept_baselines(
+    place: Path, examples: Sequence[Example], rows: Sequence[Example]
+) -> list[Saved]:
+    """The classical baselines after learning from these rows, made once and kept in `place`."""
+    kept = [kept_run(one, examples, rows) for one in sorted(place.glob("*"))]
+    whole = [one for one in kept if one is not None]
+    if whole and len(whole) == len(kept):
+        return whole
+    log.info("sweep.baselines", rows=len(rows))
+    made = bench.baseline_runs(examples, rows, DEFAULT_TAXONOMY)
+    # Together or not at all: what is half there is made again.
+    part = place.with_name(f"{place.name}.part")
+    for folder in (place, part):
+        shutil.rmtree(folder, ignore_errors=True)
+    for number, one in enumerate(made):
+        save(part / str(number), *one)
+    part.rename(place)
+    return made
+
+
+def rows_of(base: Run) -> list[Example]:
+    """The rows a run without a limit learns from, in their order."""
+    rows, _ = read_rows(base.data, DEFAULT_TAXONOMY, base.source)
+    if base.leaks != "drop":
+        return rows
+    held_out, _ = read_rows(base.avoid, DEFAULT_TAXONOMY, "labels")
+    return guard.without_leaks(rows, held_out)
+
+
+def train_variant(base: Run, name: str, variant: Variant, folder: Path) -> None:
+    """Train it into `folder`, go on with it where it was interrupted, or leave it if it is done.
+
+    ConfigProblem when what is there was trained with other settings.
+    """
     chosen = config.read(name, {**variant.changes, "seed": variant.seed})
-    resume = any((folder / CHECKPOINTS).glob("checkpoint-*"))
+    if (folder / ADAPTER / manifest.MANIFEST).is_file():
+        _same_settings(folder / ADAPTER, chosen)
+        return
+    resume = last_checkpoint(folder) is not None
     log.info("sweep.variant", name=variant.name, seed=variant.seed, resume=resume)
     train(replace(base, folder=folder, limit=variant.limit, resume=resume), chosen)
     # Optimiser states are only for resuming, and a sweep makes many.
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+
+
+def _same_settings(adapter: Path, chosen: config.TrainConfig) -> None:
+    kept = config.TrainConfig.model_validate_json((adapter / CONFIG).read_bytes())
+    was, wanted = kept.model_dump(), chosen.model_dump()
+    other = [key for key in wanted if was[key] != wanted[key]]
+    if other:
+        raise ConfigProblem(
+            f"{adapter} was trained with other settings ({', '.join(other)}): choose another --out,"
+            " or remove it"
+        )

@@ -41,7 +41,7 @@ def test_a_sweep_trains_compares_and_never_trains_a_finished_variant_again(
         grid({"base": [str(base)], "optimiser.epochs": [0.5], "lora.rank": [2, 4]}, [None], [1])
     )
 
-    comparison, evaluations = sweep(run, "tiny", variants, test, str(base))
+    comparison, evaluations = sweep(run, "tiny", variants, test, 100)
 
     names = {standing.name for standing in comparison.standings}
     assert {v.name for v in variants} <= names
@@ -52,5 +52,5 @@ def test_a_sweep_trains_compares_and_never_trains_a_finished_variant_again(
         pytest.fail("a finished variant was trained again")
 
     monkeypatch.setattr(sweeping, "train", fail)
-    again, _ = sweep(run, "tiny", variants, test, str(base))
+    again, _ = sweep(run, "tiny", variants, test, 100)
     assert again.standings == comparison.standings

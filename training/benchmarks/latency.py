@@ -1,6 +1,6 @@
-"""How long one report takes: our one pass in each number format, beside generating an answer.
+"""How long one report takes: our one pass, beside generating an answer with the same weights.
 
-    python -m training.benchmarks.latency [--tokens 270] [--repeats 7] [--json]
+    python -m training.benchmarks.latency [--tokens 270] [--repeats 7] [--slow] [--json]
 
 One process, one machine, the same base weights and the same reports; the arms take turns, so that
 a slow moment of the machine hits them all; the first rounds are thrown away.
@@ -24,7 +24,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from app.core.settings import load
+from app import logs
+from app.core.settings import Settings, load
 from app.core.taxonomy import DEFAULT_TAXONOMY
 from app.core.text import IssueText
 from worker.threads import wait_without_spinning
@@ -95,22 +96,23 @@ def _timing(name: str, seconds: list[float]) -> Timing:
     )
 
 
-def build_arms(model: str, device: str, data_dir: Path) -> tuple[dict[str, Arm], Any, Any]:
-    """The arms by name, the tokenizer and the hardware. All arms hold the same NF4 base weights."""
+def build_arms(settings: Settings, *, slow: bool) -> tuple[dict[str, Arm], Any, Any]:
+    """The arms by name, the tokenizer and the hardware. All arms hold the same NF4 base weights.
+
+    slow: those as well that unpack the weights in every pass, and one in float32.
+    """
     import torch  # noqa: PLC0415
 
     from app.core.decision import Thresholds  # noqa: PLC0415
-    from worker.model import hardware, loading  # noqa: PLC0415
+    from worker.model import loading  # noqa: PLC0415
     from worker.model.encoding import Encoder  # noqa: PLC0415
     from worker.model.hardware import Hardware  # noqa: PLC0415
-    from worker.model.presets import resolve  # noqa: PLC0415
-    from worker.model.quiet import hush  # noqa: PLC0415
     from worker.model.scorer import Scorer  # noqa: PLC0415
+    from worker.model.serve import start  # noqa: PLC0415
 
-    hush()
-    hardware.use_cores()
-    machine = hardware.detect(device)  # type: ignore[arg-type]
-    preset = resolve(model)
+    served = start(settings)
+    machine, tokenizer = served.machine, served.base.tokenizer
+    preset = served.base.preset
 
     def synchronised(work: Callable[[], object]) -> object:
         done = work()
@@ -118,28 +120,16 @@ def build_arms(model: str, device: str, data_dir: Path) -> tuple[dict[str, Arm],
             torch.cuda.synchronize()
         return done
 
-    def scoring(dtype: torch.dtype, *, expanded: bool) -> tuple[Arm, Any]:
-        own = Hardware(machine.device, dtype)
-        base = loading.load(preset, data_dir, own)
-        loaded = loading.expand(base.model, own) if expanded else base.model
-        encoder = Encoder(base.tokenizer, preset.text_tokens)
-        scorer = Scorer(loaded, encoder, version="", thresholds=Thresholds())
-        return lambda report: synchronised(lambda: scorer.score([report], DEFAULT_TAXONOMY)), base
+    def scoring(scorer: Scorer) -> Arm:
+        return lambda report: synchronised(lambda: scorer.score([report], DEFAULT_TAXONOMY))
 
-    fast = str(machine.dtype).removeprefix("torch.")
-    arms: dict[str, Arm] = {}
-    arms[f"one pass, NF4 packed, {fast}"], base = scoring(machine.dtype, expanded=False)
-    arms[f"one pass, NF4 unpacked once, {fast}"], quick = scoring(machine.dtype, expanded=True)
-    if machine.dtype != torch.float32:
-        arms["one pass, NF4 unpacked once, float32"], _ = scoring(torch.float32, expanded=True)
-
-    def generating(of: Any) -> Arm:
+    def generating(model: Any) -> Arm:
         def generate(report: IssueText) -> object:
             question = f"{report.title}\n{report.body}\n\nseverity, component, reproducibility:"
-            ids = of.tokenizer(question, return_tensors="pt").to(machine.device)
+            ids = tokenizer(question, return_tensors="pt").to(machine.device)
             with torch.inference_mode():
                 return synchronised(
-                    lambda: of.model.generate(
+                    lambda: model.generate(
                         **ids,
                         max_new_tokens=NEW_TOKENS,
                         min_new_tokens=NEW_TOKENS,
@@ -151,22 +141,38 @@ def build_arms(model: str, device: str, data_dir: Path) -> tuple[dict[str, Arm],
 
         return generate
 
-    arms[f"generate {NEW_TOKENS} tokens, NF4 packed, {fast}"] = generating(base)
-    # With the same advantage as ours, so that the comparison is about the method.
-    arms[f"generate {NEW_TOKENS} tokens, NF4 unpacked once, {fast}"] = generating(quick)
-    return arms, base.tokenizer, machine
+    fast = str(machine.dtype).removeprefix("torch.")
+    # Generating gets the same weights, unpacked and merged, so that the method is what differs.
+    arms: dict[str, Arm] = {
+        f"one pass, as served: {served.scorer.version}, {fast}": scoring(served.scorer),
+        f"generate {NEW_TOKENS} tokens, the same weights": generating(served.scorer.model),
+    }
+    if slow:
+        packed = loading.load(preset, settings.data_dir, machine)
+        encoder = Encoder(tokenizer, preset.text_tokens)
+        scorer = Scorer(packed.model, encoder, version="", thresholds=Thresholds())
+        arms[f"one pass, NF4 packed, {fast}"] = scoring(scorer)
+        arms[f"generate {NEW_TOKENS} tokens, NF4 packed, {fast}"] = generating(packed.model)
+        if machine.dtype != torch.float32:
+            exact = start(settings, machine=Hardware(machine.device, torch.float32))
+            arms["one pass, as served, but float32"] = scoring(exact.scorer)
+    return arms, tokenizer, machine
 
 
 def main(
     tokens: Annotated[int, typer.Option(min=10, help="Tokens of a report's text.")] = 270,
     reports: Annotated[int, typer.Option(min=1, help="Different reports.")] = 3,
     repeats: Annotated[int, typer.Option(min=5, help="Rounds that count.")] = 7,
+    slow: Annotated[
+        bool, typer.Option("--slow", help="Also with weights unpacked in every pass: many minutes.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Print the table of p50 and p95 seconds a report."""
     wait_without_spinning(os.environ)
+    logs.configure("WARNING")
     settings = load()
-    arms, tokenizer, machine = build_arms(settings.model, settings.device, settings.data_dir)
+    arms, tokenizer, machine = build_arms(settings, slow=slow)
     texts = [report_of(tokens, lambda text: len(tokenizer.encode(text)), n) for n in range(reports)]
     timings = measure(arms, texts, repeats)
     setup = _setup(settings.model, str(machine.device), tokens)
@@ -181,7 +187,7 @@ def _setup(model: str, device: str, tokens: int) -> dict[str, str]:
 
     return {
         "model": model,
-        "device": torch.cuda.get_device_name() if device == "cuda" else _processor(),
+        "device": torch.cuda.get_device_name() if device == "cuda" else processor(),
         "threads": str(torch.get_num_threads()),
         "load": f"{os.getloadavg()[0]:.1f}",
         "report": f"{tokens} tokens",
@@ -189,7 +195,8 @@ def _setup(model: str, device: str, tokens: int) -> dict[str, str]:
     } | {name: metadata.version(name) for name in LIBRARIES}
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The name of this machine's processor, as far as it says."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +12,6 @@ import typer
 
 from app.cli import start
 from app.core.errors import ConfigProblem
-from training import config as configs
 from training.commands import evaluate
 from training.commands.train import value_of
 from worker.threads import wait_without_spinning
@@ -38,8 +39,9 @@ def sweep(
     leaks: Annotated[
         str, typer.Option(help="near-duplicates of --test in training: refuse, drop or keep")
     ] = "refuse",
-    report: Annotated[Path | None, typer.Option(help="one self-contained HTML page")] = None,
-    json: Annotated[bool, typer.Option("--json", help="print the comparison as JSON")] = False,
+    resamples: evaluate.Resamples = 2000,
+    report: evaluate.Report = None,
+    json: evaluate.Json = False,
 ) -> None:
     """Train every combination, evaluate each on --test, print one table with paired tests."""
     wait_without_spinning(os.environ)
@@ -47,6 +49,10 @@ def sweep(
     grid = dict(_axis(text) for text in axes or [])
     limits = [None if part == "all" else _number(part, "--rows") for part in rows.split(",")]
     # Imports torch, which every other command does without.
+    from worker.model.quiet import hush  # noqa: PLC0415
+
+    # Before bitsandbytes is imported: it gives advice while it is.
+    hush()
     from training import sweep as sweeping  # noqa: PLC0415
     from training.train import LEAKS, Run  # noqa: PLC0415
 
@@ -63,8 +69,9 @@ def sweep(
     variants = list(
         sweeping.grid(grid, limits, [_number(part, "--seeds") for part in seeds.split(",")])
     )
-    base = configs.read(config).base
-    comparison, evaluations = sweeping.sweep(run, config, variants, test, base)
+    # The Trainer prints what it measures; standard output is the result's.
+    with redirect_stdout(sys.stderr):
+        comparison, evaluations = sweeping.sweep(run, config, variants, test, resamples)
     evaluate.show(comparison, evaluations, json=json, report=report)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +14,6 @@ import typer
 from app.cli import start
 from app.core.errors import ConfigProblem
 from training import config as configs
-from training.dataset import Source
 from worker.threads import wait_without_spinning
 
 
@@ -40,7 +41,13 @@ def train(
     leaks: Annotated[
         str, typer.Option(help="near-duplicates of --avoid: refuse, drop (from training) or keep")
     ] = "refuse",
-    weak: Annotated[bool, typer.Option(help="train on keyword_labels instead of labels")] = False,
+    source: Annotated[
+        str,
+        typer.Option(help="what the rows say: their labels, keyword_labels, or our keyword rules"),
+    ] = "labels",
+    begin: Annotated[
+        Path | None, typer.Option("--start", help="an adapter to go on from, instead of a new one")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="use only the first N reports")] = None,
     resume: Annotated[bool, typer.Option(help="go on from the last checkpoint in --out")] = False,
     report_to: Annotated[
@@ -56,11 +63,16 @@ def train(
     settings = start()
     chosen = configs.read(config, parsed(changes or []))
     # Imports torch, which every other command does without.
-    from training.train import LEAKS, Run, train  # noqa: PLC0415
+    from worker.model.quiet import hush  # noqa: PLC0415
+
+    # Before bitsandbytes is imported: it gives advice while it is.
+    hush()
+    from training.train import LEAKS, SOURCES, Run, train  # noqa: PLC0415
 
     if leaks not in LEAKS:
         raise ConfigProblem(f"--leaks {leaks}: choose one of {', '.join(LEAKS)}")
-    source: Source = "keyword_labels" if weak else "labels"
+    if source not in SOURCES:
+        raise ConfigProblem(f"--source {source}: choose one of {', '.join(SOURCES)}")
     run = Run(
         data=data,
         folder=out,
@@ -69,11 +81,14 @@ def train(
         leaks=leaks,
         source=source,
         limit=limit,
+        start=begin,
         device=settings.device,
         resume=resume,
         report_to=report_to or ["tensorboard"],
     )
-    manifest = train(run, chosen)
+    # The Trainer prints what it measures; standard output is the result's.
+    with redirect_stdout(sys.stderr):
+        manifest = train(run, chosen)
     typer.echo(json.dumps({"adapter": str(out / "adapter"), "version": manifest.version}))
 
 
