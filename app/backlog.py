@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, func, null, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from app.core.errors import ConfigProblem
-from app.db import rows, runs, work
+from app.db import retrainings, rows, runs, work
 from app.db.clock import from_now
 from app.db.learning import Command, Retraining, Review
 from app.db.tables import Application, Installation, IssueSnapshot, Repository, State
@@ -51,11 +51,20 @@ class Blocked(BaseModel):
     until: datetime | None = None
 
 
+class GivenUp(BaseModel):
+    """A repository whose last retraining died: its model learns nothing until one is asked for."""
+
+    repository: str
+    row: str
+    why: str
+
+
 class Status(BaseModel):
     """Everything at one moment."""
 
     work: dict[str, Kind]
     blocked: list[Blocked]
+    given_up: list[GivenUp]
 
 
 class Choice(BaseModel):
@@ -127,6 +136,10 @@ def status(session: Session) -> Status:
     return Status(
         work={name: _kind(session, table) for name, table in rows.TABLES.items()},
         blocked=list(_blocked(session)),
+        given_up=[
+            GivenUp(repository=name, row=f"retrainings:{row.id}", why=row.error or "no reason")
+            for row, name in retrainings.given_up(session)
+        ],
     )
 
 
@@ -142,6 +155,9 @@ def table(now: Status) -> Iterator[str]:
         since = f" since {one.since:%Y-%m-%d %H:%M:%S} UTC" if one.since else ""
         what = one.repository or f"installation {one.installation} ({one.account})"
         yield f"{what}: {one.why}{since}{until}"
+    for lost in now.given_up:
+        anew = f"`triora retrain {lost.repository}` asks for it anew"
+        yield f"{lost.repository}: its retraining was given up ({lost.why}): {anew}"
 
 
 def _read_names(names: Collection[str]) -> dict[str, list[int | str]]:

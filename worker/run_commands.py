@@ -17,7 +17,7 @@ import typer
 from app.core.settings import Settings
 
 if TYPE_CHECKING:
-    from app.db.learning import Run
+    from app.db.learning import Retraining, Run
     from app.db.session import Database
 
 WATCH_SECONDS = 1.0
@@ -90,8 +90,8 @@ def list_runs(
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")] = 20,
     wait: Wait = False,
 ) -> None:
-    """List backfills, catch-ups and undos: how far they are, and what came of them."""
-    from app.db import runs  # noqa: PLC0415 (imports SQLAlchemy)
+    """List backfills, catch-ups, undos and retrainings: how far they are, what came of them."""
+    from app.db import retrainings, runs  # noqa: PLC0415 (imports SQLAlchemy)
 
     _, database = _open()
     if run is not None:
@@ -103,9 +103,12 @@ def list_runs(
             typer.echo(_told(database, found))
         return
     with database.reading() as session:
-        rows = runs.newest(session, limit)
-    for row, name in rows:
-        typer.echo(f"{_told(database, row)}  {name}, {row.created_at:%Y-%m-%d %H:%M}")
+        found_runs = runs.newest(session, limit)
+        found_retrainings = retrainings.newest(session, limit)
+    rows = [(row.created_at, _told(database, row), name) for row, name in found_runs]
+    rows += [(row.created_at, _told_retraining(row, name), name) for row, name in found_retrainings]
+    for at, told, name in sorted(rows, reverse=True)[:limit]:
+        typer.echo(f"{told}  {name}, {at:%Y-%m-%d %H:%M}")
     if not rows:
         typer.echo("no runs yet: `triora backfill OWNER/REPO` makes one")
 
@@ -211,6 +214,17 @@ def _told_undo(_: Database, run: Run) -> str:
     if counts.get("stopped"):
         parts.append(f"{counts['stopped']} not written any more")
     return f"of {run.target}: {', '.join(parts)}"
+
+
+def _told_retraining(row: Retraining, name: str) -> str:
+    held = row.lease_token is not None
+    stage = {"pending": "under way" if held else "waits", "dead": "given up"}.get(row.state, "done")
+    told = row.outcome or (f"beginning {row.attempts}" if row.attempts else "not begun")
+    if stage == "given up":
+        told = f"{row.error}; `triora retrain {name}` asks for it anew"
+    elif stage == "waits" and row.error:
+        told = row.error
+    return f"{f'retraining {row.id}':<14}  {stage:<9}  {told}"
 
 
 def _listed(counts: Mapping[str, Any]) -> str:

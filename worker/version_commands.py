@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,8 +9,9 @@ import typer
 from pydantic import BaseModel
 from typer.core import TyperGroup
 
-from app.cli import start
 from app.core.errors import ConfigProblem
+from worker.prune_command import prune
+from worker.version_access import opened
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -50,6 +49,7 @@ class Line(BaseModel):
     created_at: str
     activated_at: str | None
     retired_at: str | None
+    pruned_at: str | None
     parent: str | None
     replaced: str | None
     written: int
@@ -65,6 +65,7 @@ def register(cli: typer.Typer) -> None:
     group = typer.Typer(cls=_ListsByDefault, help="Model versions: list them, or add one.")
     group.command("list")(list_versions)
     group.command("add")(add)
+    group.command("prune")(prune)
     cli.add_typer(group, name="models")
     cli.command("promote")(promote)
     cli.command("rollback")(rollback)
@@ -77,7 +78,7 @@ def list_versions(
     """Print the versions of a repository, or all, newest first: where each stands, and why."""
     from app.db import models, runs  # noqa: PLC0415 (imports SQLAlchemy)
 
-    with _opened() as (_, session):
+    with opened() as (_, session):
         if repository is None:
             rows = models.everywhere(session)
         else:
@@ -110,13 +111,13 @@ def add(
 
     if not folder.is_dir():
         raise ConfigProblem(f"{folder} is not a folder: give the one that `triora train` wrote")
-    with _opened() as (settings, session):
+    with opened() as (settings, session):
         place = runs.repository_of(session, repository).id if repository else None
     check(folder)
     found = manifest.load(folder)
     _check_fits(settings, found)
     uri, digest = ModelStore(settings.model_store_url, settings.model_cache).put(folder)
-    with _opened(write=True) as (_, session):
+    with opened(write=True) as (_, session):
         row = models.add(session, found, repository_id=place, uri=uri, digest=digest)
     typer.echo(
         f"{row.version} is in the store for {repository or ALL} ({row.state});"
@@ -135,7 +136,7 @@ def promote(
     from app.db import models  # noqa: PLC0415 (imports SQLAlchemy)
     from worker.model.store import ModelStore  # noqa: PLC0415 (imports NumPy)
 
-    with _opened() as (settings, session):
+    with opened() as (settings, session):
         row = models.find(session, version)
     against = models.refusal(row)
     if against is not None and not force:
@@ -143,7 +144,7 @@ def promote(
     # No insisting helps a version that no worker could load.
     store = ModelStore(settings.model_store_url, settings.model_cache)
     _check_fits(settings, manifest.load(store.fetch(row.uri, row.digest)))
-    with _opened(write=True) as (_, session):
+    with opened(write=True) as (_, session):
         row = models.find(session, version)
         before = models.promote(session, row, "promoted by the operator")
         place = models.scope_name(session, row)
@@ -165,7 +166,7 @@ def rollback(
 
     if (repository is None) != shared:
         raise ConfigProblem("give either OWNER/REPO or --shared")
-    with _opened(write=True) as (_, session):
+    with opened(write=True) as (_, session):
         place = runs.repository_of(session, repository).id if repository else None
         bad, good = models.rollback(session, place, reason)
         good = good or (models.active(session, place) if place is not None else None)
@@ -173,21 +174,6 @@ def rollback(
         f"{repository or ALL}: {bad.version} is out of service, {good.version if good else OWN}"
         " answers from the next batch on"
     )
-
-
-@contextmanager
-def _opened(*, write: bool = False) -> Iterator[tuple[Settings, Session]]:
-    from app.db.migrate import require_migrated  # noqa: PLC0415 (imports Alembic)
-    from app.db.session import Database  # noqa: PLC0415 (imports SQLAlchemy)
-
-    settings = start()
-    database = Database(settings.sql_url)
-    require_migrated(database)
-    try:
-        with database.transaction() if write else database.reading() as session:
-            yield settings, session
-    finally:
-        database.close()
 
 
 def _check_fits(settings: Settings, found: Any) -> None:
@@ -220,6 +206,7 @@ def _line(session: Session, row: ModelVersion) -> Line:
         created_at=row.created_at.isoformat(),
         activated_at=row.activated_at.isoformat() if row.activated_at else None,
         retired_at=row.retired_at.isoformat() if row.retired_at else None,
+        pruned_at=row.pruned_at.isoformat() if row.pruned_at else None,
         parent=row.parent,
         replaced=row.replaced,
         written=told.written,
@@ -235,7 +222,8 @@ def _say(line: Line) -> str:
     color = {"active": "green", "candidate": "yellow"}.get(line.state)
     state = typer.style(f"{line.state:<9}", fg=color)
     told = f"{line.changed} of {line.written} labels changed" if line.written else ""
-    notes = [note for note in (told, line.reason, line.problem) if note]
+    pruned = "its adapter was pruned" if line.pruned_at else ""
+    notes = [note for note in (told, line.reason, pruned, line.problem) if note]
     since = (line.activated_at or line.created_at)[:16].replace("T", " ")
     head = f"{state}  {line.version:<34}  {line.repository or ALL:<24}  {since}"
     return "\n           ".join([head, *notes])

@@ -236,6 +236,8 @@ class ModelVersion(Base):
     activated_at: Mapped[datetime | None]
     retired_at: Mapped[datetime | None]
     rolled_back_at: Mapped[datetime | None]
+    # Since then the store has its artifact no more: `triora models prune`.
+    pruned_at: Mapped[datetime | None]
 
 
 class Retraining(Work, Base):

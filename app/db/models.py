@@ -20,6 +20,7 @@ from app.db.tables import Repository
 
 # Of `reason` and `problem`; longer texts are cut.
 SAID_LENGTH = 500
+DAY_SECONDS = 86400.0
 
 
 def active(session: Session, repository_id: int | None) -> ModelVersion | None:
@@ -111,6 +112,8 @@ def add(
                 f"{manifest.version} is registered already, for {scope_name(session, stored)}:"
                 " a version belongs to one repository and never changes"
             )
+        # Put back into the store, if it had been deleted there.
+        stored.pruned_at = None
         return stored
     row = ModelVersion(
         version=manifest.version,
@@ -145,8 +148,13 @@ def promote(session: Session, version: ModelVersion, reason: str = "") -> ModelV
     """Make `version` the active one of its scope; the version it replaced, if there was one.
 
     The caller knows that it may (`refusal`). Promoting the active version changes nothing.
+    BadRequest for one whose artifact was pruned.
     """
     lock(session, version.repository_id)
+    if version.pruned_at is not None:
+        raise BadRequest(
+            f"{version.version} was pruned: put it into the store again with `triora models add`"
+        )
     before = session.scalar(select(ModelVersion).where(*_active_in(version.repository_id)))
     if before is not None and before.id == version.id:
         return None
@@ -192,6 +200,30 @@ def rollback(
     return bad, good
 
 
+def prunable(session: Session, days: float) -> list[ModelVersion]:
+    """Versions whose artifact nobody will ask for, oldest first.
+
+    Those out of service whose last change is `days` ago, but for what a rollback of an active
+    version goes back to. An artifact that another version needs as well is kept.
+    """
+    rows = list(reversed(everywhere(session)))
+    ago = session.scalars(select(from_now(-days * DAY_SECONDS))).one()
+    needed = {row.version for row in rows if row.state == Version.ACTIVE}
+    needed |= {
+        good.version
+        for row in rows
+        if row.state == Version.ACTIVE and (good := _before(session, row)) is not None
+    }
+
+    def is_old(row: ModelVersion) -> bool:
+        changed = (row.created_at, row.activated_at, row.retired_at)
+        return all(at is None or at <= ago for at in changed)
+
+    spent = [row for row in rows if row.version not in needed and is_old(row)]
+    kept = {row.digest for row in rows if row not in spent and row.pruned_at is None}
+    return [row for row in spent if row.pruned_at is None and row.digest not in kept]
+
+
 def refusal(version: ModelVersion) -> str | None:
     """Why a person has to insist before `version` is promoted; None if nothing speaks against it.
 
@@ -220,7 +252,10 @@ def scope_name(session: Session, version: ModelVersion) -> str:
 
 
 def _before(session: Session, bad: ModelVersion) -> ModelVersion | None:
-    """The nearest version that `bad` replaced, directly or not, and that was not rolled back."""
+    """The nearest version that `bad` replaced, directly or not, that may serve again.
+
+    Not one that was rolled back itself, nor one that was pruned.
+    """
     seen = {bad.version}
     name = bad.replaced
     while name is not None and name not in seen:
@@ -228,7 +263,7 @@ def _before(session: Session, bad: ModelVersion) -> ModelVersion | None:
         found = session.scalar(select(ModelVersion).where(ModelVersion.version == name))
         if found is None or found.repository_id != bad.repository_id:
             return None
-        if found.rolled_back_at is None:
+        if found.rolled_back_at is None and found.pruned_at is None:
             return found
         name = found.replaced
     return None

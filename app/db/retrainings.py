@@ -108,3 +108,26 @@ def latest(session: Session, repository_id: int) -> Retraining | None:
         .order_by(Retraining.id.desc())
         .limit(1)
     )
+
+
+def newest(session: Session, limit: int) -> list[tuple[Retraining, str]]:
+    """Retrainings with their repository's name, newest first."""
+    rows = session.execute(
+        select(Retraining, Repository.full_name)
+        .join(Repository, Repository.id == Retraining.repository_id)
+        .order_by(Retraining.created_at.desc(), Retraining.id.desc())
+        .limit(limit)
+    )
+    return [(retraining, name) for retraining, name in rows]
+
+
+def given_up(session: Session) -> list[tuple[Retraining, str]]:
+    """Each repository's newest retraining, with the name, where that died."""
+    newest_ones = select(func.max(Retraining.id)).group_by(Retraining.repository_id)
+    rows = session.execute(
+        select(Retraining, Repository.full_name)
+        .join(Repository, Repository.id == Retraining.repository_id)
+        .where(Retraining.id.in_(newest_ones), Retraining.state == State.DEAD)
+        .order_by(Repository.full_name)
+    )
+    return [(retraining, name) for retraining, name in rows]

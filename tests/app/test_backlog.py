@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from app import backlog
 from app.cli import cli
 from app.core.errors import ConfigProblem
+from app.db import retrainings
 from app.db.clock import from_now
 from app.db.learning import Retraining, Run
 from app.db.tables import Installation, IssueSnapshot, Repository, State
@@ -77,6 +78,19 @@ def test_status_counts_what_waits_and_says_who_is_blocked(dead):
         (None, backlog.WAITS),
         ("octo/b", "GitHub refuses what is to be done there"),
     ]
+
+
+def test_status_says_how_a_retraining_that_was_given_up_is_started_again(dead):
+    with dead.reading() as session:
+        now = backlog.status(session)
+    (told,) = now.given_up
+    assert (told.repository, told.row) == ("octo/a", "retrainings:2")
+    line = "octo/a: its retraining was given up (ConnectionError in scores): "
+    assert list(backlog.table(now))[-1] == line + "`triora retrain octo/a` asks for it anew"
+    with dead.transaction() as session:
+        retrainings.ask(session, 11, "somebody")
+    with dead.reading() as session:
+        assert backlog.status(session).given_up == []
 
 
 def test_the_commands_list_ask_and_carry_out(dead, monkeypatch, tmp_path):

@@ -101,6 +101,23 @@ class ModelStore:
         self._prune(folder)
         return folder
 
+    def size(self, digest: str) -> int:
+        """Bytes that the adapter takes in the store; 0 if it is not there. StoreUnreachable."""
+        place = self._place(digest)
+        with _named_errors(self._system.unstrip_protocol(place)):
+            return int(self._system.size(place) or 0) if self._system.exists(place) else 0
+
+    def delete(self, digest: str) -> None:
+        """Take the adapter out of the store and off this machine. Gone already is well.
+
+        StoreUnreachable when the store does not answer, or does not let us.
+        """
+        place = self._place(digest)
+        with _named_errors(self._system.unstrip_protocol(place)):
+            if self._system.exists(place):
+                self._system.rm(place)
+        shutil.rmtree(self._cache / digest, ignore_errors=True)
+
     def _place(self, digest: str) -> str:
         return f"{self._root}/{digest}.tar"
 

@@ -7,7 +7,8 @@ import typer
 from typer.testing import CliRunner
 
 from app.core.errors import ConfigProblem
-from app.db.learning import Run
+from app.db import retrainings, work
+from app.db.learning import Retraining, Run
 from tests.worker.conftest import T0
 from worker import run_commands
 
@@ -72,3 +73,24 @@ def test_mistakes_are_one_clear_line(triora):
     for nothing in ("v9", "", "0000"):
         with pytest.raises(ConfigProblem, match="is neither a run"):
             triora("undo", nothing)
+
+
+def test_retrainings_stand_among_the_runs_and_one_that_was_given_up_says_what_to_do(works, triora):
+    database, here = works.store.database, works.store.repository_id
+    with database.transaction() as session:
+        retrainings.ask(session, here, "somebody")
+    assert "waits      not begun" in triora("runs")
+    # Its process is killed again and again.
+    for beginning in range(1, 9):
+        with database.transaction() as session:
+            assert work.claim(session, Retraining, 1, 300, max_attempts=8)
+        assert f"under way  beginning {beginning}" in triora("runs")
+        works.store.make_due(Retraining)
+    with database.transaction() as session:
+        assert work.claim(session, Retraining, 1, 300, max_attempts=8) == []
+    (line,) = triora("runs").splitlines()
+    assert "given up   claimed 8 times and never finished: its worker died each time" in line
+    assert f"`triora retrain {works.repository}` asks for it anew" in line
+    with database.transaction() as session:
+        assert retrainings.ask(session, here, "somebody")
+    assert "waits      not begun" in triora("runs")
