@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 
 import pytest
 import torch
@@ -16,11 +17,11 @@ from app.core.settings import load as settings
 from app.core.taxonomy import DEFAULT_TAXONOMY
 from app.core.text import IssueText
 from tests.worker.model.conftest import byte_level, llama
-from training import config, objective
+from training import config, keywords, objective
 from training.dataset import dump, write
 from training.example import Answer, Example, Provenance
 from training.finetune import CHECKPOINTS, SlotTrainer, _collate, _rows, prepare
-from training.train import ADAPTER, Run, train
+from training.train import ADAPTER, Run, read_rows, train
 from worker.model import hardware
 from worker.model.encoding import Encoder, collate
 from worker.model.quiet import hush
@@ -202,6 +203,41 @@ def test_a_learning_curve_on_weak_labels_needs_neither_every_label_nor_every_dim
     written = train(run(path, tmp_path, source="keyword_labels", limit=5), tiny(base))
 
     assert "kind" not in written.calibration
+
+
+def test_rules_stand_in_for_labels_that_nobody_gave(data, base, tmp_path):
+    rows = [example.model_copy(update={"labels": {}}) for example in examples(32)]
+    path = tmp_path / "unread.jsonl"
+    write(path, rows)
+
+    written = train(run(path, tmp_path, source="rules"), tiny(base))
+
+    assert set(written.vocabulary) == set(DEFAULT_TAXONOMY.vocabulary)
+    assert list(read_rows([path], DEFAULT_TAXONOMY, "rules")[0]) == [
+        keywords.guessed(row, DEFAULT_TAXONOMY) for row in rows
+    ]
+
+
+def test_a_run_goes_on_from_an_adapter(trained, data, base, tmp_path):
+    """With a learning rate of nothing it ends as it began, whatever shape the file asks for."""
+    folder, _ = trained
+    still = tiny(base, **{"optimiser.learning_rate": 1e-12, "lora.rank": 2, "optimiser.epochs": 1})
+
+    train(run(data, tmp_path, start=folder / ADAPTER), still)
+
+    before, after = (load_file(f / ADAPTER / manifest.WEIGHTS) for f in (folder, tmp_path))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_an_adapter_of_another_prompt_is_no_beginning(trained, data, base, tmp_path):
+    folder, _ = trained
+    start = tmp_path / "start"
+    shutil.copytree(folder / ADAPTER, start)
+    old = manifest.load(start).model_copy(update={"prompt_version": "p0"})
+    old.save(start)
+
+    with pytest.raises(ArtifactMismatch, match="trained with prompt p0"):
+        train(run(data, tmp_path, start=start), tiny(base))
 
 
 def test_the_trainer_reads_the_same_scores_as_serving(base, tmp_path):
