@@ -60,3 +60,17 @@ def test_any_other_form_is_refused_without_an_error(header):
 @given(st.binary(max_size=100))
 def test_no_header_raises(header):
     assert signature.verify([SECRET], BODY, header) is (header == GOOD)
+
+
+def test_the_digest_of_every_secret_is_compared_in_constant_time_and_in_no_other_way(monkeypatch):
+    compared = []
+
+    def never(ours, claimed):
+        compared.append((len(ours), len(claimed)))
+        return False
+
+    monkeypatch.setattr(signature.hmac, "compare_digest", never)
+    # Any other comparison would find that this one fits.
+    assert not signature.verify([SECRET, b"another"], BODY, GOOD)
+    assert len(compared) == 2
+    assert all(ours == claimed for ours, claimed in compared)
