@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import literal
+from sqlalchemy import ColumnElement, literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
@@ -18,8 +18,9 @@ class from_now(GenericFunction[Any]):  # noqa: N801 - reads as the SQL function 
     type = UtcDateTime()
     inherit_cache = True
 
-    def __init__(self, seconds: float = 0.0) -> None:
-        super().__init__(literal(float(seconds)))
+    def __init__(self, seconds: float | ColumnElement[float] = 0.0) -> None:
+        given = seconds if isinstance(seconds, ColumnElement) else literal(float(seconds))
+        super().__init__(given)
 
 
 @compiles(from_now, "postgresql")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -62,6 +63,14 @@ def _waiting(row: RepositoryConfig) -> str | None:
 
 def _broken(row: RepositoryConfig) -> bool:
     return row.problem is not None and row.in_force is None
+
+
+def config_of(in_force: dict[str, Any] | None) -> Config:
+    """What a row's `in_force` says; the defaults where it cannot be used."""
+    try:
+        return repository_config.in_force(in_force)
+    except Mistakes:
+        return DEFAULT_CONFIG
 
 
 def learn(session: Session, repository_id: int) -> None:

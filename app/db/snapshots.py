@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ARRAY, BigInteger, func, literal, select, update
 from sqlalchemy.orm import Session, defer
 
 from app.core.text import IssueText
@@ -22,10 +22,20 @@ def lock_issue(session: Session, repository_id: int, number: int) -> None:
 
     SQLite has one writer anyway.
     """
+    lock_issues(session, [(repository_id, number)])
+
+
+def lock_issues(session: Session, issues: Iterable[tuple[int, int]]) -> None:
+    """The same for several (repository, number), in one order: two never wait in a circle."""
     if session.get_bind().dialect.name == "postgresql":
-        digest = hashlib.sha256(f"issue {repository_id}/{number}".encode()).digest()
-        key = int.from_bytes(digest[:8], signed=True)
+        keys = sorted(_lock_key(*issue) for issue in issues)
+        key = func.unnest(literal(keys, ARRAY(BigInteger))).column_valued("key")
         session.execute(select(func.pg_advisory_xact_lock(key)))
+
+
+def _lock_key(repository_id: int, number: int) -> int:
+    digest = hashlib.sha256(f"issue {repository_id}/{number}".encode()).digest()
+    return int.from_bytes(digest[:8], signed=True)
 
 
 def texts(session: Session, repository_id: int, number: int) -> list[IssueSnapshot]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from collections.abc import Sequence
@@ -28,4 +27,4 @@ def sign(secret: bytes, body: bytes) -> str:
 
 
 def _hex(secret: bytes, body: bytes) -> bytes:
-    return hmac.new(secret, body, hashlib.sha256).hexdigest().encode()
+    return hmac.digest(secret, body, "sha256").hex().encode()

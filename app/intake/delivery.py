@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -73,7 +74,7 @@ class _Overtaken(Exception):
 def _record(
     session: Session, name: str, guid: str, payload: Mapping[str, object], grace_seconds: float
 ) -> Accepted:
-    event, refused = _understand(name, payload)
+    event, refused = understand(name, payload)
     earlier = session.get(Delivery, guid)
     # What was ignored changed nothing; a second look may end better, if the reason has gone.
     if earlier is not None and earlier.outcome != Outcome.IGNORED:
@@ -86,14 +87,7 @@ def _record(
         grace = grace_seconds if rules.grace_seconds is None else float(rules.grace_seconds)
         arrival = Arrival(session, guid, grace, event, installation, repository, rules.taxonomy)
         verdict = _JUDGES[Name(name)](arrival)
-    stored = {
-        "event": name,
-        "action": event.action or None,
-        "installation_id": event.installation.id if event.installation else None,
-        "repository_id": event.repository.id if event.repository else None,
-        "outcome": verdict.outcome,
-        "reason": verdict.reason[:_REASON_LENGTH],
-    }
+    stored = columns(name, event, verdict)
     if earlier is not None:
         for column, value in stored.items():
             setattr(earlier, column, value)
@@ -104,7 +98,19 @@ def _record(
     return Accepted(verdict.outcome, verdict.reason, earlier is not None, verdict.ring)
 
 
-def _understand(name: str, payload: Mapping[str, object]) -> tuple[Event, str | None]:
+def columns(name: str, event: Event, verdict: Verdict) -> dict[str, Any]:
+    """What is kept of a delivery besides its GUID and when it came."""
+    return {
+        "event": name,
+        "action": event.action or None,
+        "installation_id": event.installation.id if event.installation else None,
+        "repository_id": event.repository.id if event.repository else None,
+        "outcome": verdict.outcome,
+        "reason": verdict.reason[:_REASON_LENGTH],
+    }
+
+
+def understand(name: str, payload: Mapping[str, object]) -> tuple[Event, str | None]:
     """The parts we use, and why the delivery is ignored without a further look, if it is."""
     reason = events.unused(name)
     if reason is not None:

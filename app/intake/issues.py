@@ -9,8 +9,7 @@ from app.db import coverage, label_names, reviews, snapshots, words
 from app.db.tables import IssueSnapshot, Outcome, State
 from app.github.events import Action, Event, Issue
 from app.intake.labels import issue_label_event, look_again
-from app.intake.verdict import Arrival, Verdict, ignored
-from app.queue import Task
+from app.intake.verdict import Arrival, Verdict, ignored, new_issue
 
 
 def issue_event(arrival: Arrival) -> Verdict:
@@ -81,7 +80,7 @@ def _new_text(arrival: Arrival, issue: Issue, repository_id: int) -> Verdict:
         snapshots.reopen(same, arrival.grace_seconds)
     else:
         return ignored(f"this text is known already ({same.state})")
-    return Verdict(Outcome.TRIAGE, f"the issue was {event.action}", Task.TRIAGE)
+    return new_issue(event.action)
 
 
 def _as_filed(

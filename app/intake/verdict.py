@@ -38,3 +38,8 @@ class Arrival:
 def ignored(reason: str) -> Verdict:
     """Nothing is done with the delivery, and why."""
     return Verdict(Outcome.IGNORED, reason)
+
+
+def new_issue(action: str) -> Verdict:
+    """There is a text to be scored."""
+    return Verdict(Outcome.TRIAGE, f"the issue was {action}", Task.TRIAGE)

@@ -13,27 +13,32 @@ from app.db.session import is_unmigrated
 
 log = structlog.get_logger()
 
+KNOWN = (BadRequest, DBAPIError, PoolTimeout)
 # GitHub does not retry by itself; monitors and our own redelivery sweep read this.
 RETRY_AFTER_SECONDS = 30
 
 
 def install(app: FastAPI) -> None:
     """Answer the errors we know; anything else is a bare 500 from the server."""
+    for kind in KNOWN:
+        app.add_exception_handler(kind, _handle)
 
-    @app.exception_handler(BadRequest)
-    async def refuse(request: Request, error: BadRequest) -> JSONResponse:
+
+async def _handle(request: Request, error: Exception) -> JSONResponse:
+    return answer(request, error)
+
+
+def answer(request: Request, error: Exception) -> JSONResponse:
+    """What the caller is told of an error that is one of `KNOWN`."""
+    if isinstance(error, BadRequest):
         return JSONResponse({"error": str(error)}, status_code=error.status)
-
-    @app.exception_handler(DBAPIError)
-    @app.exception_handler(PoolTimeout)
-    async def database_down(request: Request, error: Exception) -> JSONResponse:
-        # Only the class: a statement's parameters are issue texts.
-        cause = getattr(error, "orig", None) or error
-        if is_unmigrated(error):
-            log.error("database.unmigrated", path=request.url.path, todo="run `triora migrate`")
-            return unavailable("the database lacks tables of this version (run `triora migrate`)")
-        log.error("database.unavailable", path=request.url.path, error=type(cause).__name__)
-        return unavailable("the database does not answer")
+    # Only the class: a statement's parameters are issue texts.
+    cause = getattr(error, "orig", None) or error
+    if is_unmigrated(error):
+        log.error("database.unmigrated", path=request.url.path, todo="run `triora migrate`")
+        return unavailable("the database lacks tables of this version (run `triora migrate`)")
+    log.error("database.unavailable", path=request.url.path, error=type(cause).__name__)
+    return unavailable("the database does not answer")
 
 
 def unavailable(why: str) -> JSONResponse:

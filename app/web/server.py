@@ -45,10 +45,12 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def run(app: FastAPI) -> AsyncIterator[None]:
         bell.start()
+        receiver.start()
         loop = asyncio.get_running_loop()
         looked = loop.run_in_executor(probes, _warn_unless_usable, database)
         yield
         bell.stop()
+        receiver.stop()
         await looked
         for threads in (writers, probes):
             threads.shutdown(wait=False, cancel_futures=True)
@@ -64,6 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     errors.install(app)
     receiver = webhooks.Receiver(database, secrets, bell, figures, writers, settings.grace_seconds)
+    app.add_middleware(webhooks.Shortcut, receiver=receiver)
     app.include_router(webhooks.routes(receiver))
     app.include_router(
         health.routes(database, partial(broker.answers, settings.celery_broker_url), probes)

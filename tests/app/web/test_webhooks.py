@@ -328,6 +328,24 @@ def test_database_that_hangs_is_503_and_probes_still_answer(
         assert client.get("/healthz").status_code == 200
 
 
+def test_more_than_can_wait_is_503_and_the_redelivery_is_taken(
+    start_receiver, sqlite_url, sqlite_database, monkeypatch
+):
+    monkeypatch.setattr("app.web.webhooks._ROOM", 0)
+    full = deliver(start_receiver(sqlite_url), "issues", issue_event(), guid="g-1")
+    assert full.status_code == 503
+    assert int(full.headers["Retry-After"]) > 0
+    assert stored(sqlite_database) == 0
+    monkeypatch.undo()
+    assert deliver(start_receiver(sqlite_url), "issues", issue_event(), guid="g-1").is_success
+
+
+def test_an_unforeseen_error_meets_only_the_delivery_it_is_about(receiver, database, monkeypatch):
+    monkeypatch.setattr("app.web.webhooks.accept_together", lambda *_, **__: 1 / 0)
+    assert deliver(receiver, "issues", issue_event()).status_code == 202
+    assert stored(database) == 1
+
+
 # The rest of the address
 
 
