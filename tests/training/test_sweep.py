@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from app.core.errors import ConfigProblem
 from tests.training.test_finetune import base, data, examples  # noqa: F401 - fixtures
 from training import sweep as sweeping
 from training.dataset import write
@@ -27,6 +30,13 @@ def test_a_grid_has_every_combination_and_seeds_share_a_name():
     assert len({v.folder for v in variants}) == len(variants)
 
 
+def test_a_setting_that_all_share_is_no_part_of_a_name():
+    (one, other) = grid({"base": ["/models/tiny"], "lora.rank": [4, 8]}, [None], [1])
+
+    assert (one.name, other.name) == ("rank=4", "rank=8")
+    assert one.changes["base"] == "/models/tiny"
+
+
 def test_a_sweep_trains_compares_and_never_trains_a_finished_variant_again(
     base,  # noqa: F811 - pytest's way to ask for a fixture
     data,  # noqa: F811
@@ -36,7 +46,7 @@ def test_a_sweep_trains_compares_and_never_trains_a_finished_variant_again(
     test = tmp_path / "test.jsonl"
     write(test, [e.model_copy(update={"id": f"t{e.id}"}) for e in examples(96)[64:]])
     run = Run([data], tmp_path / "out", tmp_path, (test,), leaks="keep", device="cpu")
-    run = sweeping.replace(run, report_to=["none"])
+    run = replace(run, report_to=["none"])
     variants = list(
         grid({"base": [str(base)], "optimiser.epochs": [0.5], "lora.rank": [2, 4]}, [None], [1])
     )
@@ -54,3 +64,9 @@ def test_a_sweep_trains_compares_and_never_trains_a_finished_variant_again(
     monkeypatch.setattr(sweeping, "train", fail)
     again, _ = sweep(run, "tiny", variants, test, 100)
     assert again.standings == comparison.standings
+
+    (pair,) = [c for c in comparison.between if c.scope == "bugs"]
+    assert {pair.name, pair.reference} == {v.name for v in variants}
+    other = [replace(v, changes={**v.changes, "optimiser.epochs": 2}) for v in variants]
+    with pytest.raises(ConfigProblem, match=r"other settings \(optimiser\)"):
+        sweep(run, "tiny", other, test, 100)
