@@ -35,7 +35,7 @@ def test_every_example_is_accepted_and_recorded(receiver, database, examples):
 
 def test_examples_sent_to_an_app_do_what_they_say(receiver, examples):
     """The published examples of `issues` name no installation, as if sent to a repository's hook:
-    named one, they are triaged, noted or withdrawn, and none is unusable, whatever server sent it."""
+    named one, they are triaged, noted or withdrawn, and none of any server is unusable."""
     done = Counter()
     for example in examples:
         if example.event not in events.INTEREST:
