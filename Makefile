@@ -41,6 +41,10 @@ test: $(DONE)/all fetched chromium ## Run every test; ARGS="tests/app -x" runs s
 backlog: $(DONE)/all ## Time 20,000 waiting issues through triage; ARGS="--postgres --issues 4000"
 	@$(BIN)/python -m tests.system.backlog $(ARGS)
 
+.PHONY: load
+load: $(DONE)/all fetched npm ## Compare the receiver with a Probot app under load; ARGS="--database sqlite"
+	@$(BIN)/python -m tests.load $(ARGS)
+
 .PHONY: check
 check: $(DONE)/all ## Format, lint, types, import contracts, documents
 	$(BIN)/ruff format --check .
@@ -158,6 +162,16 @@ $(DONE)/tools: deploy/tools.lock $(DONE)/all
 fetched: $(DONE)/all
 	@$(BIN)/python -m tests.contract.fetch
 	@$(BIN)/python -m tests.contract.webhook_examples
+
+.PHONY: npm
+npm:
+	@if ! command -v npm > /dev/null; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+			echo "installing npm, which fetches Probot"; \
+			apt-get update -qq && apt-get install -qq --no-install-recommends npm > /dev/null; \
+		else \
+			echo "No npm found: install it (Debian: sudo apt install npm), or measure Triora alone:" >&2; \
+			echo ".venv/bin/python -m tests.load --alone" >&2; exit 1; fi; fi
 
 .PHONY: chromium
 chromium:
