@@ -7,6 +7,7 @@ within each bootstrap resample. Resamples draw reports; the spread over seeds st
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -197,8 +198,12 @@ def compare(
 
 
 def between(saved: Sequence[Saved], resamples: int = metrics.RESAMPLES) -> tuple[Contrast, ...]:
-    """Every pair of entrants by average accuracy, corrected for the number of pairs in a scope."""
+    """Every pair of entrants by average accuracy, corrected for the number of pairs in a scope.
+
+    At least as many resamples as a corrected p of 0.01 needs, whatever `resamples` says.
+    """
     groups = _groups(saved)
+    resamples = max(resamples, 200 * math.comb(len(groups), 2))
     scopes: tuple[Scope, ...] = ("bugs", "all")
     found: list[Contrast] = []
     for scope in scopes:

@@ -61,7 +61,7 @@ def evaluation_page(
 
 def comparison_page(comparison: Comparison, evaluations: Sequence[Evaluation] = ()) -> str:
     """The page of `triora compare`; `evaluations` bring the mistakes of each run."""
-    scope: Scope = "bugs" if comparison.of("bugs") else "all"
+    scope = _main(comparison)
     standings = comparison.of(scope)
     trained = [s for s in comparison.of(scope) if s.training_rows and s.family == "model"]
     curve = len({s.training_rows for s in trained}) > 1
@@ -73,12 +73,13 @@ def comparison_page(comparison: Comparison, evaluations: Sequence[Evaluation] = 
         standings=Markup(plots.standings(standings)),  # noqa: S704
         curve=Markup(plots.learning_curve(trained)) if curve else None,  # noqa: S704
         main=scope,
-        said=verdicts(comparison, scope),
+        said=verdicts(comparison),
     )
 
 
-def verdicts(comparison: Comparison, scope: Scope) -> list[str]:
+def verdicts(comparison: Comparison) -> list[str]:
     """What a comparison found, in sentences; nothing that may be chance is called a difference."""
+    scope = _main(comparison)
     standings = comparison.of(scope)
     best = standings[0]
     found = [
@@ -236,6 +237,10 @@ def shade(dimension: DimensionFigures, row: int, column: int) -> int:
     """How dark a cell of the confusion matrix is, in percent of its row."""
     total = sum(dimension.confusion[row])
     return round(80 * dimension.confusion[row][column] / total) if total else 0
+
+
+def _main(comparison: Comparison) -> Scope:
+    return "bugs" if comparison.of("bugs") else "all"
 
 
 def _pair(comparison: Comparison, scope: Scope, name: str, other: str) -> Contrast | None:

@@ -114,7 +114,7 @@ def show(
     comparison: Comparison, evaluations: Sequence[Evaluation], *, json: bool, report: Path | None
 ) -> None:
     """Write a comparison's page if `report` names one; print it as JSON or as a table."""
-    from training.report import comparison_page  # noqa: PLC0415
+    from training.report import comparison_page, verdicts  # noqa: PLC0415
 
     if report is not None:
         report.write_text(comparison_page(comparison, evaluations), encoding="utf-8")
@@ -123,6 +123,8 @@ def show(
         typer.echo(comparison.model_dump_json(indent=1))
     else:
         _table(comparison)
+        for sentence in verdicts(comparison):
+            typer.echo(sentence)
 
 
 def _pairs(settings: Sequence[str] | None) -> dict[str, str | float]:
