@@ -138,10 +138,12 @@ class Load:
         there = self.receiver.stored()
         measured.broken_word = broken(sent, numbers, there)
         missing = refused(sent, numbers)
+        rate = measured.saturation
         for _ in range(ROUNDS):
             if not missing:
                 break
-            missing = refused(self.again(missing, measured.saturation / 2), missing)
+            rate /= 2
+            missing = refused(self.again(missing, rate), missing)
         measured.lost = len(set(numbers) - self.receiver.stored())
         self._say(
             f"overload at {2 * measured.saturation:.0f}/s: {_said(sent)}; after redelivery "
