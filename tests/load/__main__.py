@@ -20,6 +20,7 @@ from tests.load.stages import Measured, measure
 from tests.postgres_server import postgres_server
 
 DATABASES = ("sqlite", "postgresql")
+RIVAL_DELIVERIES = 10_000
 
 
 def main() -> int:
@@ -36,7 +37,7 @@ def main() -> int:
         except node.NoNode as error:
             sys.stderr.write(f"{error}\n")
             return 2
-    sides = [receivers.triora] if asked.alone else [receivers.probot, receivers.triora]
+    sides = [receivers.triora] if asked.alone else [receivers.triora, receivers.probot]
     found: list[Measured] = []
     for kind in asked.database or DATABASES:
         for side in sides:
@@ -45,9 +46,10 @@ def main() -> int:
                 _database(kind, Path(name)) as url,
                 side(url, Path(name) / "run") as receiver,
             ):
-                found.append(
-                    measure(receiver, kind, seconds=asked.seconds, deliveries=asked.deliveries)
-                )
+                # The goal is ours; of a receiver that takes few a second, fewer are enough.
+                most = asked.deliveries if side is receivers.triora else RIVAL_DELIVERIES
+                count = min(asked.deliveries, most)
+                found.append(measure(receiver, kind, seconds=asked.seconds, deliveries=count))
     return _print(found)
 
 
