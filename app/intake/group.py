@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Float, bindparam, insert, select, tuple_
+from sqlalchemy import Float, bindparam, insert, select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
@@ -208,11 +208,14 @@ def _unchanged(row: Any, event: Event) -> bool:
 
 def _known(session: Session, issues: Collection[tuple[int, int]]) -> set[tuple[int, int]]:
     """Those issues of which there is a text, or of which people's acts are followed."""
+    repositories, numbers = {r for r, _ in issues}, {n for _, n in issues}
     known: set[tuple[int, int]] = set()
     for table in (IssueSnapshot, Review):
-        which = tuple_(table.repository_id, table.issue_number)
+        # Each of both, a little more than asked for: SQLite searches no index for pairs.
         rows = session.execute(
-            select(table.repository_id, table.issue_number).where(which.in_(issues))
+            select(table.repository_id, table.issue_number).where(
+                table.repository_id.in_(repositories), table.issue_number.in_(numbers)
+            )
         )
         known.update((repository_id, number) for repository_id, number in rows)
     return known

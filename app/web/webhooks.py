@@ -206,10 +206,10 @@ class Receiver:
             log.error("deliveries.parted", error=type(error).__name__)
             return [None] * len(letters)
 
-    def _opened(self, arrived: _Arrived) -> Letter | BadRequest:
+    def _opened(self, arrived: _Arrived) -> Letter | Exception:
         try:
             return self._open(arrived)
-        except BadRequest as error:
+        except Exception as error:  # noqa: BLE001 - it is raised again, where it belongs
             return error
 
     def _open(self, arrived: _Arrived) -> Letter:

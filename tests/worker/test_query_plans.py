@@ -1,6 +1,7 @@
 """With 20,000 rows waiting no claim and no sweep reads a table from its beginning to its end."""
 
 import re
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,7 +11,9 @@ from app import backlog
 from app.db import absence, lines, refusals, retention, runs, work
 from app.db.learning import Command, RepositoryConfig, Review, Run
 from app.db.rows import TABLES
+from app.intake.group import Letter, accept_together
 from tests.pile import pile_up
+from tests.webhooks import issue_event, repository
 from worker import relearning, rounds
 from worker.turns import take_turn
 
@@ -61,8 +64,31 @@ def test_a_label_turn_looks_at_few_rows_where_many_are_due(pile, settings):
     assert not re.search(r"SCAN application", first), first
 
 
+def test_deliveries_taken_in_together_read_no_whole_table(pile):
+    def opened(number):
+        home = repository(number % 3 + 1, f"octo{number % 3 + 1}/game")
+        event = issue_event(number=number, installation=home["id"], repository=home)
+        return Letter("issues", f"new-{number}", event)
+
+    with _noted(pile) as plans:
+        answers = accept_together(pile, [opened(n) for n in range(50_000, 50_020)])
+    assert None not in answers
+    assert {"delivery", "issue_snapshot", "review"} <= {
+        re.search(r"FROM (\w+)", statement)[1] for statement, _ in plans
+    }
+    for statement, plan in plans:
+        assert not WHOLE.search(plan), f"{statement}\n{plan}"
+
+
 def _plans(database, call):
     """The query plan of every SELECT, UPDATE and DELETE that `call` sends, before it is sent."""
+    with _noted(database) as plans, database.transaction() as session:
+        call(session)
+    return plans
+
+
+@contextmanager
+def _noted(database):
     plans = []
     explain = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "
 
@@ -74,7 +100,5 @@ def _plans(database, call):
             cursor.close()
 
     event.listen(database.engine, "before_cursor_execute", note)
-    with database.transaction() as session:
-        call(session)
+    yield plans
     event.remove(database.engine, "before_cursor_execute", note)
-    return plans
