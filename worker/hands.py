@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from app.core.decision import Hands
+from app.core.taxonomy import Taxonomy
 from app.db.tables import LabelEvent
 from app.github.models import Identity, IssueEvent
 
@@ -50,6 +51,37 @@ def read(
         set=frozenset((present - put_by_us) | put_by_others),
         removed=frozenset(removed),
     )
+
+
+def crossed(
+    taxonomy: Taxonomy,
+    live: Iterable[str],
+    events: Sequence[IssueEvent],
+    noted: Iterable[str],
+    us: Identity,
+    *,
+    besides: Iterable[str] = (),
+) -> tuple[str, ...]:
+    """Labels on the issue that we put there after somebody else had acted in their dimension.
+
+    Such a write was under way when the person acted. `events` as GitHub has them, oldest first;
+    `noted` are the labels that we wrote, of which those of `besides` are left alone.
+    """
+    may_be = {name.casefold() for name in noted} - {name.casefold() for name in besides}
+    decided: set[str] = set()
+    late: set[str] = set()
+    for event in events:
+        owner = taxonomy.owner_of(event.label.name) if event.label is not None else None
+        if event.event not in (ADDED, REMOVED) or event.label is None or owner is None:
+            continue
+        name = event.label.name.casefold()
+        if not is_us(event, us):
+            decided.add(owner[0].name)
+            # Whoever acts on this very label has seen it.
+            late.discard(name)
+        elif event.event == ADDED and owner[0].name in decided and name in may_be:
+            late.add(name)
+    return tuple(name for name in live if name.casefold() in late)
 
 
 def both(first: Hands, second: Hands) -> Hands:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from sqlalchemy import select
@@ -37,6 +38,7 @@ log = structlog.get_logger()
 
 CLOSED = "the issue is closed"
 PEOPLES = str(Reason.PEOPLES)
+PERSONS = str(Reason.PERSON_DECIDED)
 
 
 class LeaseLost(TriageError):
@@ -48,11 +50,21 @@ class LeaseLost(TriageError):
 
 @dataclass(frozen=True)
 class Look:
-    """One look at an issue: what is to be written, what to be proposed, and its labels now."""
+    """One look at an issue: what is to be written, what to be proposed, and its labels now.
+
+    `crossed` are labels of ours that were under way when a person decided otherwise.
+    """
 
     todo: Plan
     offer: Plan
     live: Sequence[str]
+    crossed: Sequence[str] = ()
+
+    def without(self, taxonomy: Taxonomy, names: Collection[str]) -> Look:
+        """The same after `names` were taken off again."""
+        gone = {name.casefold() for name in names}
+        live = tuple(name for name in self.live if name.casefold() not in gone)
+        return Look(self.todo.less(taxonomy, gone, PERSONS), self.offer, live)
 
 
 @dataclass(frozen=True)
@@ -157,7 +169,8 @@ class Labelling:
         if new:
             # That took a while: somebody may have acted.
             look = self._look(rules, client, job, absent, seen)
-        self._apply(client, job, look.todo, lambda: self._look(rules, client, job, absent, seen))
+        gone = self._apply(client, job, look, partial(self._look, rules, client, job, absent, seen))
+        look = look.without(rules.taxonomy, gone)
         self._finish(job, look, self._tell(rules, client, job, look, seen))
 
     def _look(
@@ -180,7 +193,8 @@ class Labelling:
         events = client.issue_events(name, number)
         us = self.github.identity(client)
         with self.database.reading() as session:
-            done = hands.read(live, events, _heard(session, job), _noted(session, job), us)
+            noted = _noted(session, job)
+            done = hands.read(live, events, _heard(session, job), noted, us)
             told = words.hands(session, job.repository.id, number, rules.taxonomy)
         people = hands.both(done, told)
         todo = plan(rules.taxonomy, job.row.wanted, live, people).less(
@@ -193,6 +207,8 @@ class Labelling:
             todo.less(rules.taxonomy, uncalled, MISSING).less(rules.taxonomy, withheld, PEOPLES),
             plan(rules.taxonomy, suggested, live, people).less(rules.taxonomy, withheld, PEOPLES),
             live,
+            # A label that somebody asked for in a command is nothing to take back.
+            hands.crossed(rules.taxonomy, live, events, noted, us, besides=told.set),
         )
 
     def _tell(
@@ -219,22 +235,32 @@ class Labelling:
         return outcome
 
     def _apply(
-        self, client: InstallationClient, job: Job, todo: Plan, again: Callable[[], Look]
-    ) -> None:
+        self, client: InstallationClient, job: Job, look: Look, again: Callable[[], Look]
+    ) -> Sequence[str]:
+        """Do what is to be done; names that were taken off again since a person was faster."""
         name, number = job.repository.full_name, job.snapshot.issue_number
+        todo, crossed = look.todo, look.crossed
         if todo.add:
             names = [label.github for label in todo.add]
             # Noted first: should the answer get lost, the next attempt knows whose labels they are.
             self._hold(job, written=_union(job.row.written, names))
             client.add_labels(name, number, names)
             self._pause()
+            # GitHub takes no label on condition: who acted since the look shows only now.
+            crossed = again().crossed
         for at, label in enumerate(todo.remove):
             # A write takes a second, in which somebody may have acted.
             if (todo.add or at) and label not in again().todo.remove:
                 continue
-            self._hold(job)
-            client.remove_label(name, number, label)
-            self._pause()
+            self._take_off(client, job, label)
+        for label in crossed:
+            self._take_off(client, job, label)
+        return crossed
+
+    def _take_off(self, client: InstallationClient, job: Job, label: str) -> None:
+        self._hold(job)
+        client.remove_label(job.repository.full_name, job.snapshot.issue_number, label)
+        self._pause()
 
     def _finish(self, job: Job, look: Look, outcome: Outcome) -> None:
         added = [label.github for label in look.todo.add]

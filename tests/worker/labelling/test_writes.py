@@ -264,6 +264,39 @@ def test_somebody_who_refuses_the_new_label_before_the_old_one_goes_keeps_the_ol
     assert github.labels(issue, repository) == [LOW]
 
 
+def test_a_person_who_was_faster_than_a_write_under_way_keeps_the_dimension(
+    labelling, github, repository, labels, issue, wants, store, monkeypatch
+):
+    wants(issue)
+    decide = partial(github.label, issue, LOW, by="tom", repository=repository)
+    meanwhile(monkeypatch, "issue_events", decide)
+    labelling.run_batch()
+    assert posts(github) == [{"labels": [HIGH, UI]}]
+    assert set(github.labels(issue, repository)) == {LOW, UI}
+    row = store.one(Application)
+    assert (row.written, row.kept) == ([UI], {"severity": "a person decided"})
+
+
+def test_a_write_that_crossed_a_persons_is_taken_back_also_when_its_answer_got_lost(
+    labelling, github, repository, labels, issue, wants, store, monkeypatch
+):
+    wants(issue)
+    decide = partial(github.label, issue, LOW, by="tom", repository=repository)
+    meanwhile(monkeypatch, "issue_events", decide)
+    github.fault("POST /repos/*/*/issues/*/labels", "drop-after", skip=1)
+    labelling.run_batch()
+    assert set(github.labels(issue, repository)) == {LOW, HIGH, UI}
+    store.make_due(Application)
+    labelling.run_batch()
+    assert set(github.labels(issue, repository)) == {LOW, UI}
+    row = store.one(Application)
+    assert (row.state, row.written, row.kept) == (
+        State.DONE,
+        [UI],
+        {"severity": "a person decided"},
+    )
+
+
 def test_an_overtaken_text_is_not_labelled(
     labelling, github, repository, labels, issue, wants, store
 ):
