@@ -1,8 +1,8 @@
 """Several deliveries in one transaction: a commit costs as much for fifty as for one.
 
 Only what meets nothing else is taken in so: an event that is not used, or a new issue in a
-repository that is known and has not changed. That is what comes by the hundred; the rest goes one
-by one through `delivery.accept`, which says the same of these as well.
+repository that the App covers. That is what comes by the hundred; the rest goes one by one through
+`delivery.accept`, which says the same of these as well.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from app.db.tables import (
 )
 from app.github.events import Action, Event, Issue, Name
 from app.intake.delivery import Accepted, columns, understand
+from app.intake.installations import learn
 from app.intake.verdict import ignored, new_issue
 
 _NEW_DELIVERY = insert(Delivery.__table__).values(received_at=from_now())  # type: ignore[arg-type]
@@ -130,6 +131,9 @@ def _store(
         snapshots.lock_issues(session, issues)
     twice = _twice(session, [read.guid for read in chosen])
     graces = _homes(session, fresh, grace_seconds) if fresh else {}
+    if strange := {home: read for read, home, _ in reversed(fresh) if read.place not in graces}:
+        _introduce(session, strange.values())
+        graces = _homes(session, fresh, grace_seconds)
     known = _known(session, issues) if issues else set()
     texts, rows, taken = [], [], []
     for read in chosen:
@@ -186,6 +190,18 @@ def _homes(
         for read, repository_id, _ in fresh
         if repository_id in homes and _unchanged(homes[repository_id][0], read.event)
     }
+
+
+def _introduce(session: Session, found: Collection[_Read]) -> None:
+    """Learn the repositories of these, in one order: two groups never wait in a circle."""
+    for read in sorted(found, key=_home):
+        learn(session, read.event)
+    session.flush()
+
+
+def _home(read: _Read) -> tuple[int, int]:
+    installation, repository = read.event.installation, read.event.repository
+    return installation.id if installation else 0, repository.id if repository else 0
 
 
 def _grace(in_force: dict[str, Any] | None, grace_seconds: float) -> float:

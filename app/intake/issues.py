@@ -57,7 +57,8 @@ def _new_text(arrival: Arrival, issue: Issue, repository_id: int) -> Verdict:
         reviews.want_known(session, repository_id, number)
     if kept and _is_older(event, issue, text, kept[0]):
         return _as_filed(arrival, issue, repository_id, kept, "a newer text of the issue is known")
-    if event.action != Action.OPENED and _person_acted(arrival, repository_id, number):
+    # Of an issue nobody told us of yet, the other dimensions are still to be labelled.
+    if kept and event.action != Action.OPENED and _person_acted(arrival, repository_id, number):
         why = "a person has set or removed one of our labels"
         return _as_filed(arrival, issue, repository_id, kept, why)
     if same is not None:

@@ -55,10 +55,6 @@ def _count(database):
 @pytest.mark.parametrize(
     "letter",
     [
-        opened(1, repository=repository(12, "octo/other")),
-        opened(1, repository=repository(11, "octo/renamed")),
-        opened(1, repository=repository(11, private=True)),
-        opened(1, installation=6),
         opened(1, author=BOT),
         opened(1, pull_request={}),
         opened(9000, title="another text"),
@@ -77,12 +73,35 @@ def test_what_needs_a_second_look_is_left_and_what_stands_beside_it_is_stored(
 
 
 @pytest.mark.parametrize(
+    ("home", "installation"),
+    [
+        (repository(12, "octo/other"), 5),
+        (repository(11, "octo/renamed"), 5),
+        (repository(11, private=True), 5),
+        (repository(11), 6),
+        (repository(13, "new/one"), 7),
+    ],
+)
+def test_a_repository_that_is_new_or_changed_is_learnt_with_its_issues(
+    covered, database, rows, home, installation
+):
+    letters = [opened(n, repository=home, installation=installation) for n in (1, 2)]
+    assert None not in accept_together(database, letters)
+    known = next(row for row in rows(Repository) if row.id == home["id"])
+    assert (known.installation_id, known.full_name, known.private) == (
+        installation,
+        home["full_name"],
+        home["private"],
+    )
+    assert home["id"] in [row.id for row in rows(RepositoryConfig)]
+
+
+@pytest.mark.parametrize(
     ("table", "values"),
     [
         (Installation, {"suspended_at": "now"}),
         (Installation, {"deleted_at": "now"}),
         (Repository, {"removed_at": "now"}),
-        (RepositoryConfig, {"state": "dead"}),
     ],
 )
 def test_a_repository_that_is_not_simply_covered_is_left(covered, database, issues, table, values):
