@@ -5,6 +5,8 @@ A task never carries data and never retries: what failed waits in its row, and t
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -77,6 +79,7 @@ def register(celery: Celery, process: Process) -> None:
                 ring(celery, bell)
 
     @task(Task.SWEEP)
+    @_no_more_often_than(process.settings.sweep_seconds)
     def sweep() -> None:
         relearning.ask_where_due(process.database)
         process.watch.run_if_due()
@@ -85,6 +88,7 @@ def register(celery: Celery, process: Process) -> None:
                 ring(celery, bell)
 
     @task(Task.REDELIVER)
+    @_no_more_often_than(process.settings.redelivery_seconds)
     def redeliver() -> None:
         spacing = timedelta(seconds=process.settings.redelivery_seconds)
         absence = timedelta(hours=process.settings.absence_hours)
@@ -102,14 +106,36 @@ def register(celery: Celery, process: Process) -> None:
         str(name): {
             "task": str(name),
             "schedule": seconds,
-            # A sweep nobody had time for is worth nothing once the next one is due.
-            "options": {"queue": str(Queue.UPKEEP), "expires": seconds},
+            "options": {"queue": str(Queue.UPKEEP)},
         }
         for name, seconds in (
             (Task.SWEEP, process.settings.sweep_seconds),
             (Task.REDELIVER, process.settings.redelivery_seconds),
         )
     }
+
+
+def _no_more_often_than(seconds: float) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """Leave out what comes sooner: the rest of a heap that grew while nobody had time for it.
+
+    Not Celery's expiry, which compares two machines' clocks: a scheduler whose clock is behind by
+    more than a sweep's interval would then be heard by nobody.
+    """
+
+    def limit(work: Callable[[], None]) -> Callable[[], None]:
+        last = [-math.inf]
+
+        def sometimes() -> None:
+            now = time.monotonic()
+            # Half, since messages do not come at even times.
+            if now - last[0] >= seconds / 2:
+                last[0] = now
+                work()
+
+        sometimes.__name__ = work.__name__
+        return sometimes
+
+    return limit
 
 
 def _survive_outages(work: Callable[[], None]) -> Callable[[], None]:

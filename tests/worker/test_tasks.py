@@ -26,6 +26,8 @@ def process(sqlite_url, valkey_url, github, tmp_path):
         private_key=github.private_key,
         github_api_url=github.api_url,
         write_spacing_seconds=0,
+        # Every message is a sweep of its own here.
+        sweep_seconds=1e-6,
     )
     made = Process(settings)
     made._models = WordScorer()
@@ -141,3 +143,19 @@ def test_both_sweeps_are_scheduled_for_the_upkeep_queue(celery, process):
         "triora.redeliver": process.settings.redelivery_seconds,
     }
     assert {entry["options"]["queue"] for entry in schedule.values()} == {"upkeep"}
+
+
+def test_a_scheduler_whose_clock_is_behind_is_heard(celery):
+    # What expires does so by the clock of whoever reads it.
+    assert not any("expires" in entry["options"] for entry in celery.conf.beat_schedule.values())
+
+
+def test_sweeps_that_heaped_up_while_nobody_had_time_are_one(process, store, waits):
+    process.settings = process.settings.model_copy(update={"sweep_seconds": 3600.0})
+    celery = build(process.settings)
+    register(celery, process)
+    run(celery, Task.SWEEP)
+    store.issue(1)
+    run(celery, Task.SWEEP)
+    assert waits() == {}
+    celery.close()

@@ -131,6 +131,16 @@ def test_edits_change_nothing_once_a_person_has_acted(take, texts, action, finis
     assert texts() == [("old", "done")]
 
 
+@pytest.mark.parametrize("late", [True, False])
+def test_an_edit_that_is_the_first_we_hear_of_an_issue_is_triaged_whoever_acted(take, texts, late):
+    take("issues", issue_event("labeled", label=OURS, sender=actor("eve", 7)))
+    edited = take("issues", issue_event("edited", title="new", at="2026-11-01T12:05:00Z"))
+    assert edited.outcome == Outcome.TRIAGE
+    if late:
+        take("issues", issue_event(title="old"))
+    assert [title for title, state in texts() if state == "pending"] == ["new"]
+
+
 @pytest.mark.parametrize(
     "event",
     [
