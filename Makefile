@@ -45,6 +45,10 @@ backlog: $(DONE)/all ## Time 20,000 waiting issues through triage; ARGS="--postg
 load: $(DONE)/all fetched npm ## Compare the receiver with a Probot app under load; ARGS="--database sqlite"
 	@$(BIN)/python -m tests.load $(ARGS)
 
+.PHONY: chaos
+chaos: $(DONE)/all ## Storms with kills and faults, counted; ARGS="--seed 3 --database sqlite", --help
+	@$(BIN)/python -m tests.system.chaos $(ARGS)
+
 .PHONY: check
 check: $(DONE)/all ## Format, lint, types, import contracts, documents
 	$(BIN)/ruff format --check .

@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], what: str, seconds: float = 60.0) -> T:
+def until(condition: Callable[[], T], what: str, seconds: float = 60.0, every: float = 0.02) -> T:
     """The first true value of `condition`; AssertionError naming `what` after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -17,4 +17,4 @@ def until(condition: Callable[[], T], what: str, seconds: float = 60.0) -> T:
         if value:
             return value
         assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain for {what}"
-        time.sleep(0.02)
+        time.sleep(every)

@@ -19,6 +19,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m deploy.sandbox", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=8800, help="0 takes a free one")
+    parser.add_argument(
+        "--public-url", help="under which clients reach it, where a proxy stands before it"
+    )
     parser.add_argument("--app-id", type=int, default=APP_ID)
     parser.add_argument("--webhook-url", default="", help="where the App receives webhooks")
     parser.add_argument("--webhook-secret", default="", help="or SANDBOX_WEBHOOK_SECRET")
@@ -52,7 +55,7 @@ def main() -> int:
         return 2
     url = f"http://{arguments.host}:{sock.getsockname()[1]}"
     standin = StandIn(
-        url,
+        arguments.public_url or url,
         public_key,
         app_id=arguments.app_id,
         webhook_url=arguments.webhook_url,

@@ -48,8 +48,9 @@ class SecondaryLimit(Body):
 
 
 class NewLimits(Body):
-    """What to change of the rate limits."""
+    """What to change of the rate limits. `whom`: how the names of those begin whom they are for."""
 
+    whom: str | None = None
     hourly: int | None = None
     exhaust_seconds: float | None = None
     status: Literal[403, 429] = 403
@@ -204,6 +205,8 @@ def _faults(routes: APIRouter, standin: StandIn) -> None:
 
     @routes.post("/limits")
     async def set_limits(wanted: NewLimits) -> None:
+        if wanted.whom is not None:
+            limits.whom = wanted.whom
         if wanted.hourly is not None:
             limits.hourly, limits.status = wanted.hourly, wanted.status
         if wanted.exhaust_seconds is not None:

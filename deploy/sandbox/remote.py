@@ -160,7 +160,7 @@ class Remote:
         self.control("DELETE", "/limits")
 
     def limit(self, **wanted: Any) -> None:
-        """Change the rate limits: hourly, exhaust_seconds, secondary, content_per_minute."""
+        """Change the rate limits: whom, hourly, exhaust_seconds, secondary, content_per_minute."""
         self.control("POST", "/limits", json=wanted)
 
     def revoke_tokens(self) -> None:
@@ -181,6 +181,11 @@ class Remote:
         params = {name: value for name, value in wanted.items() if value}
         lines: list[dict[str, Any]] = self.control("GET", "/requests", params=params)
         return lines
+
+    def books(self) -> list[dict[str, Any]]:
+        """Every issue there is now, with its events and the answers that its webhook got."""
+        entries: list[dict[str, Any]] = self.control("GET", "/books")
+        return entries
 
     # Webhook
 

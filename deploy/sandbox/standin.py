@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from deploy.sandbox import control, estate, relays, seed
+from deploy.sandbox import books, control, estate, relays, seed
 from deploy.sandbox.hooks import Hooks
 from deploy.sandbox.live import Feed
 from deploy.sandbox.pages import site
@@ -91,5 +91,6 @@ class StandIn:
         application.include_router(control.router(self))
         application.include_router(estate.router(self))
         application.include_router(relays.router(self))
+        application.include_router(books.router(self))
         site.attach(application, self)
         return application

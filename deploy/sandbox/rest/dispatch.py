@@ -195,6 +195,7 @@ class Rest:
             fate=fate,
             applied=applied,
             at=self.world.now().isoformat(),
+            mark=self.world.new_id(),
         )
         self.journal.append(exchange.summary())
         for observer in self.observers:

@@ -63,7 +63,8 @@ class Exchange:
     """A finished request, for the journal and for observers.
 
     template: the route in GitHub's own words (`/repos/{owner}/{repo}/issues`), None if there is
-    none. fate: what became of the answer: `answered`, or what a fault did to it.
+    none. fate: what became of the answer: `answered`, or what a fault did to it. mark: a number that
+    is above the ids of all that was there when it was answered, and below those of what came later.
     """
 
     number: int
@@ -80,6 +81,7 @@ class Exchange:
     fate: str = "answered"
     applied: bool = True
     at: str = ""
+    mark: int = 0
 
     @property
     def parameters(self) -> list[tuple[str, str]]:
@@ -94,6 +96,7 @@ class Exchange:
         return {
             "number": self.number,
             "at": self.at,
+            "mark": self.mark,
             "method": self.method,
             "path": self.path,
             "query": self.query,

@@ -42,7 +42,11 @@ class Secondary:
 
 @dataclass
 class Limits:
-    """The limits in force. `exhausted` refuses everybody until that time, as epoch seconds."""
+    """The limits in force. `exhausted` refuses callers until that time, as epoch seconds.
+
+    whom: how the names of those begin who are refused by what was switched on ("installation" for
+    Apps, "" for everybody).
+    """
 
     world: World
     hourly: int = 5000
@@ -51,6 +55,7 @@ class Limits:
     exhausted: float | None = None
     secondary: Secondary | None = None
     content_per_minute: int | None = None
+    whom: str = ""
     _budgets: dict[str, Budget] = field(default_factory=dict)
     _writes: dict[str, deque[float]] = field(default_factory=dict)
 
@@ -68,12 +73,14 @@ class Limits:
 
     def charge(self, caller: str, *, write: bool) -> None:
         """Count a request. Refusal 403 or 429 when a limit is hit."""
+        meant = caller.startswith(self.whom)
         exhausted, budget = self._is_exhausted(), self.budget(caller)
-        if exhausted or budget.used >= self.allowance(caller):
+        if (exhausted and meant) or budget.used >= self.allowance(caller):
             budget.used = max(budget.used, self.allowance(caller))
             raise Refusal(self.status, f"API rate limit exceeded for {caller}.")
         budget.used += 1
-        self._charge_secondary(caller, write=write)
+        if meant:
+            self._charge_secondary(caller, write=write)
 
     def refund(self, caller: str) -> None:
         """A 304 costs nothing."""
@@ -112,7 +119,7 @@ class Limits:
 
     def clear(self) -> None:
         """Back to GitHub's ordinary limits, with fresh budgets."""
-        self.hourly, self.status = 5000, 403
+        self.hourly, self.status, self.whom = 5000, 403, ""
         self.exhausted = self.secondary = self.content_per_minute = None
         self._budgets.clear()
         self._writes.clear()
@@ -121,7 +128,8 @@ class Limits:
         """The x-ratelimit-* headers of an answer to this caller."""
         allowance, budget = self.allowance(caller), self.budget(caller)
         used = min(budget.used, allowance)
-        ends = self.exhausted if self.exhausted is not None else budget.ends
+        refused = self.exhausted is not None and caller.startswith(self.whom)
+        ends = self.exhausted if refused else budget.ends
         return {
             "x-ratelimit-limit": str(allowance),
             "x-ratelimit-remaining": str(allowance - used),
