@@ -97,8 +97,6 @@ def serve(host: Host = None, port: Port = None) -> None:
 
     # Uvicorn ends in good order and then raises the signal again: what is below must still run.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    # Threads that store and the one that answers take turns; by default each keeps its for 5 ms.
-    sys.setswitchinterval(0.0005)
     with listen(settings) as listening, broker.embedded(settings):
         address, number = listening.getsockname()[:2]
         typer.echo(f"listening on http://{address}:{number}", err=True)

@@ -120,9 +120,8 @@ class Receiver:
         self._bell = bell
         self._threads = threads
         self._grace_seconds = grace_seconds
-        # SQLite has one writer. On PostgreSQL one group is prepared while another is committed.
-        threads_of_groups = 1 if database.is_sqlite else 2
-        self._groups = Groups(self._take_together, threads=threads_of_groups, room=_ROOM)
+        # One: with more of them the groups are smaller, and each takes longer.
+        self._groups = Groups(self._take_together, threads=1, room=_ROOM)
         self.start, self.stop = self._groups.start, self._groups.stop
 
     async def answer(self, request: Request) -> Response:
