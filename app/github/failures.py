@@ -11,6 +11,7 @@ Gone                   nothing there any more
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 import httpx
 import pydantic
@@ -21,7 +22,7 @@ from app.core.errors import GitHubUnavailable, Gone, NotPermitted, TriageError
 # GitHub asks for at least a minute after a secondary limit that names no time.
 SECONDARY_WAIT = timedelta(seconds=60)
 LONGEST_DOUBLED = timedelta(hours=1)
-# Our clock and GitHub's may differ a little.
+# Both clocks tell whole seconds.
 RESET_MARGIN = timedelta(seconds=1)
 _SECONDARY_WORDS = ("secondary rate limit", "abuse detection", "too many requests")
 
@@ -126,7 +127,7 @@ def _rate_limit(response: httpx.Response, said: str) -> GitHubUnavailable | None
     if after is not None:
         return SecondaryLimit(now + timedelta(seconds=after))
     if spent and not secondary:
-        reached = datetime.fromtimestamp(reset, UTC) if reset else now + SECONDARY_WAIT
+        reached = now + (_until(reset, response, now) if reset else SECONDARY_WAIT)
         retry_at = max(reached, now) + RESET_MARGIN
         return GitHubUnavailable(
             _wait("rate limit used up", retry_at), retry_at=retry_at, limited=True
@@ -134,6 +135,15 @@ def _rate_limit(response: httpx.Response, said: str) -> GitHubUnavailable | None
     if secondary or response.status_code == 429:
         return SecondaryLimit(now + SECONDARY_WAIT)
     return None
+
+
+def _until(reset: float, response: httpx.Response, now: datetime) -> timedelta:
+    """How long until `reset` by the clock that told it: GitHub's and ours may be minutes apart."""
+    try:
+        theirs = parsedate_to_datetime(response.headers.get("date", ""))
+    except ValueError:
+        theirs = now
+    return timedelta(seconds=reset - theirs.timestamp())
 
 
 def _wait(what: str, retry_at: datetime) -> str:

@@ -1,4 +1,7 @@
-"""A small storm over a whole Triora, on each database: nothing lost, nobody overridden."""
+"""A small storm over a whole Triora: nothing lost, nobody overridden.
+
+On SQLite, where all processes share one file; `make chaos` has both databases.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from tests.system.chaos import table
 from tests.system.chaos.faults import Fault
 from tests.system.chaos.run import Order, Outcome, run
 
-ISSUES = 40
+ISSUES = 30
 # Those that leave their mark within seconds; `make chaos` has them all.
 FAULTS = (
     Fault(0.4, "bad webhooks", seconds=1.5),
@@ -32,6 +35,6 @@ def _promises_kept(outcome: Outcome) -> None:
     assert outcome.kills["labels"] == 1
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-def test_a_storm_loses_nothing_and_overrides_nobody(database: str) -> None:
-    _promises_kept(run(Order(seed=1, database=database, issues=ISSUES, seconds=3, faults=FAULTS)))
+@pytest.mark.timeout(400)
+def test_a_storm_loses_nothing_and_overrides_nobody() -> None:
+    _promises_kept(run(Order(seed=1, database="sqlite", issues=ISSUES, seconds=3, faults=FAULTS)))
