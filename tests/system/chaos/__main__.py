@@ -34,7 +34,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--seeds", type=int, default=10, help="storms with each database: seeds 1 to N (10)")
     add("--seed", type=int, help="only the storm of this seed")
     add("--issues", type=int, default=1000, help="issues that people open in each storm (1000)")
-    add("--seconds", type=float, default=100.0, help="how long people open them (100)")
+    add("--seconds", type=float, default=120.0, help="how long people open them (120)")
     add("--database", choices=DATABASES, default="both", help="where Triora keeps work (both)")
     add("--control", type=int, default=2, help="storms of the control arm, plain Celery (2)")
     add("--jobs", type=int, default=1, help="storms at the same time (1)")
