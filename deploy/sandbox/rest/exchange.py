@@ -63,8 +63,8 @@ class Exchange:
     """A finished request, for the journal and for observers.
 
     template: the route in GitHub's own words (`/repos/{owner}/{repo}/issues`), None if there is
-    none. fate: what became of the answer: `answered`, or what a fault did to it. mark: a number that
-    is above the ids of all that was there when it was answered, and below those of what came later.
+    none. fate: what became of the answer: `answered`, or what a fault did to it. mark: a number
+    above the ids of all that was there when it was answered, and below those of what came later.
     """
 
     number: int
