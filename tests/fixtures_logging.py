@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import structlog
 
 
-@pytest.fixture(autouse=True)
-def _logging_as_it_was() -> Iterator[None]:
+@contextmanager
+def _as_it_was() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
@@ -18,3 +19,16 @@ def _logging_as_it_was() -> Iterator[None]:
         root.handlers[:] = handlers
         root.setLevel(level)
         structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def _logging_of_a_test() -> Iterator[None]:
+    with _as_it_was():
+        yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _logging_of_a_module() -> Iterator[None]:
+    # What a module's own fixtures configure, a command they run say, is there before any test.
+    with _as_it_was():
+        yield
