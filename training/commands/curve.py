@@ -14,6 +14,7 @@ import typer
 from app.cli import start
 from app.core.errors import ConfigProblem
 from training.commands.evaluate import Json, Report, Resamples
+from training.commands.sweep import whole_number
 from training.commands.train import parsed
 from worker.threads import wait_without_spinning
 
@@ -79,7 +80,7 @@ def curve(
         config=config,
         changes=parsed(changes or []),
         sizes=chosen,
-        seeds=[_seed(part) for part in seeds.split(",")],
+        seeds=[whole_number(part, "--seeds") for part in seeds.split(",")],
         given=_given(points or [], chosen),
         train=train,
     )
@@ -119,12 +120,6 @@ def _given(points: list[str], sizes: list[Size]) -> dict[Size, list[Path]]:
         # What `triora train --out` was given, or the adapter in it.
         found[size].append(folder / ADAPTER if (folder / ADAPTER).is_dir() else folder)
     return dict(found)
-
-
-def _seed(text: str) -> int:
-    if not text.strip().isdigit():
-        raise ConfigProblem(f"--seeds {text}: whole numbers, separated by commas")
-    return int(text)
 
 
 def _print(found: Curve) -> None:

@@ -47,7 +47,7 @@ def sweep(
     wait_without_spinning(os.environ)
     settings = start()
     grid = dict(_axis(text) for text in axes or [])
-    limits = [None if part == "all" else _number(part, "--rows") for part in rows.split(",")]
+    limits = [None if part == "all" else whole_number(part, "--rows") for part in rows.split(",")]
     # Imports torch, which every other command does without.
     from worker.model.quiet import hush  # noqa: PLC0415
 
@@ -67,7 +67,7 @@ def sweep(
         device=settings.device,
     )
     variants = list(
-        sweeping.grid(grid, limits, [_number(part, "--seeds") for part in seeds.split(",")])
+        sweeping.grid(grid, limits, [whole_number(part, "--seeds") for part in seeds.split(",")])
     )
     # The Trainer prints what it measures; standard output is the result's.
     with redirect_stdout(sys.stderr):
@@ -82,7 +82,8 @@ def _axis(text: str) -> tuple[str, list[Any]]:
     return key, [value_of(value) for value in values.split(",")]
 
 
-def _number(text: str, option: str) -> int:
+def whole_number(text: str, option: str) -> int:
+    """One of an option's numbers; ConfigProblem names the option if it is none."""
     if not text.strip().isdigit():
         raise ConfigProblem(f"{option} {text}: whole numbers, separated by commas")
     return int(text)
